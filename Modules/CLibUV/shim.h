@@ -1,0 +1,24 @@
+// What Swift cannot import from <uv.h> by itself, as stateless inline wrappers, and the version gates.
+//
+// Nothing here may hold state: a `static` variable in a system-library header exists once in every Swift file
+// that imports it.
+
+#ifndef SWIFT_ASYNCIO_CLIBUV_SHIM_H
+#define SWIFT_ASYNCIO_CLIBUV_SHIM_H
+
+#include <uv.h>
+
+#if UV_VERSION_HEX < 0x012a00
+#error "swift-asyncio needs libuv 1.42 or later"
+#endif
+
+/// The version of the header that the program was compiled against, as `uv_version()` counts.
+static inline unsigned int clibuv_header_version(void) { return UV_VERSION_HEX; }
+
+/// `uv_try_write` of one buffer; at most `INT_MAX` bytes.
+static inline int clibuv_try_write1(uv_stream_t *stream, const void *bytes, size_t count) {
+    uv_buf_t buffer = uv_buf_init((char *)bytes, (unsigned int)count);
+    return uv_try_write(stream, &buffer, 1);
+}
+
+#endif

@@ -1,0 +1,67 @@
+// swift-tools-version: 6.2
+// The package: a callback reactor over libuv, the Task/Future layer on it, and the tools for testing both.
+//
+// Every Swift target checks memory safety strictly. Only `Reactor` may contain unsafe code, each use with its reason;
+// everywhere else the compiler's word about it is an error. Warnings are errors in all of them.
+
+import PackageDescription
+
+let common: [SwiftSetting] = [
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableExperimentalFeature("Lifetimes"),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+]
+
+/// For every target that must not contain unsafe code.
+let safe: [SwiftSetting] = common + [.treatWarning("StrictMemorySafety", as: .error)]
+
+let package = Package(
+    name: "swift-asyncio",
+    platforms: [.macOS(.v15)],
+    products: [
+        .library(name: "Reactor", targets: ["Reactor"]),
+        .library(name: "AsyncIO", targets: ["AsyncIO"]),
+        .library(name: "AsyncIOTesting", targets: ["AsyncIOTesting"]),
+        .executable(name: "echo-server", targets: ["echo-server"]),
+    ],
+    dependencies: [
+        // For the example programs only: the libraries depend on nothing but libuv.
+        .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.5.0")
+    ],
+    targets: [
+        .systemLibrary(
+            name: "CLibUV",
+            path: "Modules/CLibUV",
+            pkgConfig: "libuv",
+            providers: [.apt(["libuv1-dev"]), .brew(["libuv"])]
+        ),
+        .target(name: "CReactor", dependencies: ["CLibUV"]),
+        .target(
+            name: "Reactor",
+            dependencies: ["CLibUV", "CReactor"],
+            swiftSettings: common + [.treatWarning("StrictMemorySafety", as: .warning)]
+        ),
+        .target(name: "AsyncIO", dependencies: ["Reactor"], swiftSettings: safe),
+        .target(name: "AsyncIOTesting", dependencies: ["Reactor", "AsyncIO"], swiftSettings: safe),
+        .executableTarget(
+            name: "echo-server",
+            dependencies: [
+                "AsyncIO",
+                "Reactor",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: safe
+        ),
+        .testTarget(
+            name: "ReactorTests",
+            dependencies: ["Reactor", "AsyncIOTesting"],
+            swiftSettings: common
+        ),
+    ],
+    swiftLanguageModes: [.v6],
+    cLanguageStandard: .c11
+)

@@ -1,0 +1,166 @@
+// See CReactor.h: thread-locals, a mutex, threads, and the few system calls that the reactor makes itself.
+
+#if !defined(_GNU_SOURCE)
+#define _GNU_SOURCE
+#endif
+
+#include "CReactor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+_Thread_local const void *creactor_current_loop_storage = NULL;
+
+static _Thread_local char thread_marker;
+uintptr_t creactor_thread_id(void) { return (uintptr_t)&thread_marker; }
+
+struct creactor_mutex {
+    pthread_mutex_t mutex;
+    pthread_cond_t condition;
+};
+
+creactor_mutex *creactor_mutex_create(void) {
+    creactor_mutex *mutex = malloc(sizeof *mutex);
+    if (mutex == NULL) abort();
+    if (pthread_mutex_init(&mutex->mutex, NULL) != 0 || pthread_cond_init(&mutex->condition, NULL) != 0) abort();
+    return mutex;
+}
+
+void creactor_mutex_destroy(creactor_mutex *mutex) {
+    pthread_cond_destroy(&mutex->condition);
+    pthread_mutex_destroy(&mutex->mutex);
+    free(mutex);
+}
+
+void creactor_mutex_lock(creactor_mutex *mutex) { pthread_mutex_lock(&mutex->mutex); }
+void creactor_mutex_unlock(creactor_mutex *mutex) { pthread_mutex_unlock(&mutex->mutex); }
+void creactor_mutex_wait(creactor_mutex *mutex) { pthread_cond_wait(&mutex->condition, &mutex->mutex); }
+void creactor_mutex_signal(creactor_mutex *mutex) { pthread_cond_signal(&mutex->condition); }
+
+uint64_t creactor_raise_descriptor_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    return creactor_descriptor_limit();
+}
+
+void creactor_yield(void) { sched_yield(); }
+
+struct thread_start {
+    char name[16];
+    void (*body)(void *);
+    void *context;
+};
+
+static void *thread_main(void *argument) {
+    struct thread_start start = *(struct thread_start *)argument;
+    free(argument);
+#if defined(__APPLE__)
+    pthread_setname_np(start.name);
+#else
+    pthread_setname_np(pthread_self(), start.name);
+#endif
+    start.body(start.context);
+    return NULL;
+}
+
+int creactor_thread_start(const char *name, void (*body)(void *), void *context) {
+    struct thread_start *start = malloc(sizeof *start);
+    if (start == NULL) return ENOMEM;
+    strncpy(start->name, name, sizeof start->name - 1);
+    start->name[sizeof start->name - 1] = 0;
+    start->body = body;
+    start->context = context;
+
+    // Signals belong to the threads that watch them: a thread of ours never takes one.
+    sigset_t all, previous;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &previous);
+    pthread_attr_t attributes;
+    int error = pthread_attr_init(&attributes);
+    if (error == 0) {
+        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+        pthread_t thread;
+        error = pthread_create(&thread, &attributes, thread_main, start);
+        pthread_attr_destroy(&attributes);
+    }
+    pthread_sigmask(SIG_SETMASK, &previous, NULL);
+    if (error != 0) free(start);
+    return error;
+}
+
+void creactor_ignore_sigpipe(void) {
+    struct sigaction action;
+    if (sigaction(SIGPIPE, NULL, &action) == 0 && action.sa_handler == SIG_DFL) signal(SIGPIPE, SIG_IGN);
+}
+
+void creactor_setenv_default(const char *name, const char *value) { setenv(name, value, 0); }
+
+uint64_t creactor_descriptor_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return UINT64_MAX;
+    return (uint64_t)limit.rlim_cur;
+}
+
+int creactor_linger_zero(int descriptor) {
+    struct linger linger = {.l_onoff = 1, .l_linger = 0};
+    return setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &linger, sizeof linger) == 0 ? 0 : -errno;
+}
+
+int creactor_duplicate(int descriptor) {
+    int copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
+    return copy >= 0 ? copy : -errno;
+}
+
+void creactor_close(int descriptor) { close(descriptor); }
+
+static int fail(int descriptor, const char **call, const char *name) {
+    int error = errno;
+    *call = name;
+    if (descriptor >= 0) close(descriptor);
+    return -error;
+}
+
+int creactor_bound_socket(const void *address, int length, int reuse_port, const char **call) {
+    sa_family_t family = ((const struct sockaddr *)address)->sa_family;
+#if defined(SOCK_CLOEXEC)
+    int descriptor = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (descriptor < 0) return fail(-1, call, "socket");
+#else
+    int descriptor = socket(family, SOCK_STREAM, 0);
+    if (descriptor < 0) return fail(-1, call, "socket");
+    fcntl(descriptor, F_SETFD, FD_CLOEXEC);
+    fcntl(descriptor, F_SETFL, O_NONBLOCK);
+#endif
+    int on = 1;
+    if (setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0)
+        return fail(descriptor, call, "setsockopt(SO_REUSEADDR)");
+    if (reuse_port && setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0)
+        return fail(descriptor, call, "setsockopt(SO_REUSEPORT)");
+    // Dual stack is two sockets: an IPv6 socket that also took IPv4 would take the port from the IPv4 one.
+    if (family == AF_INET6 && setsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0)
+        return fail(descriptor, call, "setsockopt(IPV6_V6ONLY)");
+    if (bind(descriptor, address, (socklen_t)length) != 0) return fail(descriptor, call, "bind");
+    return descriptor;
+}
+
+void creactor_write_stderr(const void *bytes, size_t count) {
+    const char *next = bytes;
+    while (count > 0) {
+        ssize_t written = write(STDERR_FILENO, next, count);
+        if (written < 0 && errno == EINTR) continue;
+        if (written <= 0) return;
+        next += written;
+        count -= (size_t)written;
+    }
+}

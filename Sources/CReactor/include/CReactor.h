@@ -1,0 +1,69 @@
+// The C ground of the reactor: what Swift has no safe or no cheap word for.
+//
+// Everything here is either thread-local, or guarded by the mutex it declares, or a plain system call. No function
+// keeps a pointer that it is given, except where its comment says so.
+
+#ifndef SWIFT_ASYNCIO_CREACTOR_H
+#define SWIFT_ASYNCIO_CREACTOR_H
+
+#include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+// MARK: The loop of this thread
+
+/// The loop that is running on this thread, or NULL. Compared by address only.
+extern _Thread_local const void *creactor_current_loop_storage;
+static inline const void *creactor_current_loop(void) { return creactor_current_loop_storage; }
+static inline void creactor_set_current_loop(const void *loop) { creactor_current_loop_storage = loop; }
+
+/// A number that no other live thread has: the address of a thread-local.
+uintptr_t creactor_thread_id(void);
+
+// MARK: A mutex that the thread sanitizer understands
+
+typedef struct creactor_mutex creactor_mutex;
+creactor_mutex *creactor_mutex_create(void);
+void creactor_mutex_destroy(creactor_mutex *mutex);
+void creactor_mutex_lock(creactor_mutex *mutex);
+void creactor_mutex_unlock(creactor_mutex *mutex);
+/// Waits on the mutex's own condition; the caller holds the mutex.
+void creactor_mutex_wait(creactor_mutex *mutex);
+/// Wakes one waiter of the mutex's own condition.
+void creactor_mutex_signal(creactor_mutex *mutex);
+
+// MARK: Threads
+
+/// Lets another thread run.
+void creactor_yield(void);
+
+/// Starts a detached thread with every signal blocked. Returns 0 or an errno value.
+int creactor_thread_start(const char *name, void (*body)(void *), void *context);
+
+// MARK: Process-wide settings
+
+/// Ignores SIGPIPE if its disposition is the default; leaves any other handler alone.
+void creactor_ignore_sigpipe(void);
+/// Sets an environment variable if it is not set yet.
+void creactor_setenv_default(const char *name, const char *value);
+/// The soft limit on open descriptors, or UINT64_MAX if there is none.
+uint64_t creactor_descriptor_limit(void);
+/// Raises the soft limit to the hard one where that is allowed, and returns the soft limit.
+uint64_t creactor_raise_descriptor_limit(void);
+
+// MARK: Sockets
+
+/// Makes a later close send RST: SO_LINGER with zero seconds. Returns 0 or a negative errno value.
+int creactor_linger_zero(int descriptor);
+/// Duplicates a descriptor with close-on-exec. Returns it, or a negative errno value.
+int creactor_duplicate(int descriptor);
+/// Closes a descriptor that no libuv handle owns.
+void creactor_close(int descriptor);
+/// A new socket for listening, bound to the address, with SO_REUSEADDR and, for IPv6, IPV6_V6ONLY; close-on-exec and
+/// non-blocking. Returns it, or a negative errno value, and says which call failed through `call`.
+int creactor_bound_socket(const void *address, int length, int reuse_port, const char **call);
+/// Writes all bytes to standard error, retrying interrupted writes; errors are ignored, as there is no one to tell.
+void creactor_write_stderr(const void *bytes, size_t count);
+
+#endif

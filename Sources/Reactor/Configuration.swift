@@ -1,0 +1,56 @@
+// What can be set about a loop, all of it before the loop exists and none of it afterwards.
+
+extension EventLoop {
+    /// The settings of an ``EventLoop``.
+    public struct Configuration: Sendable {
+        /// The clock; nil is the system's monotonic clock.
+        public var clock: (any LoopClock)?
+
+        /// How connections and listeners reach the network.
+        public var network = Network.system
+
+        /// How many batches of ready callbacks run before the loop polls for input again, at most.
+        ///
+        /// A batch is what was ready when it began. One is asyncio's rule to the letter, at the price of a poll (about
+        /// a microsecond) for each batch; more lets short chains of callbacks finish without one. Must be positive.
+        public var batchesPerPoll = 61
+
+        /// Report callbacks that keep the thread for this long; nil, the default, reads no clock.
+        ///
+        /// The corresponding asyncio name is `loop.slow_callback_duration`, which needs debug mode.
+        public var slowCallbackThreshold: Duration?
+
+        /// Receives what nobody else can be told, on the loop's thread. Errors have no other way out of a callback.
+        ///
+        /// The corresponding asyncio name is `loop.set_exception_handler`.
+        public var onIssue: @Sendable (LoopIssue) -> Void = LoopIssue.writeToStandardError
+
+        /// Ignore SIGPIPE in this process if its disposition is the default, so that writing to a connection that the
+        /// peer has closed is an error and not the end of the process.
+        public var ignoresSIGPIPE = true
+
+        /// Let libuv 1.45 to 1.48 use io_uring, which those versions do unless they are told not to.
+        public var allowsIOURing = false
+
+        /// The name of the loop in messages.
+        public var name = "loop"
+
+        /// The default settings; with `ASYNCIO_DEBUG=1` in the environment callbacks over 100 ms are reported.
+        public init() {
+            if Environment.isDebug { slowCallbackThreshold = .milliseconds(100) }
+        }
+    }
+
+    /// What connections and listeners of a loop are made of.
+    public enum Network: Sendable, Hashable {
+        /// The operating system's sockets, through libuv.
+        case system
+        /// Connections in memory, between listeners and clients of the same loop, for tests: the same transports and
+        /// the same semantics, with no descriptor and no kernel.
+        ///
+        /// - Parameters:
+        ///   - capacity: How many bytes a connection holds in one direction before writing would block.
+        ///   - largestRead: How many bytes one read brings at most, to test the handling of short reads.
+        case memory(capacity: Int = 65_536, largestRead: Int = 65_536)
+    }
+}

@@ -1,0 +1,157 @@
+// A connection on its way. It ends in exactly one of two ways: the protocol is made and gets its connection, or
+// `onFailure` gets the reason. Cancelling ends it in the second way.
+
+internal import CLibUV
+
+/// A connection that is being made.
+///
+/// Made by ``EventLoop/connect(to:options:timeout:_:onFailure:)``. It may be dropped; the attempt goes on.
+///
+/// The corresponding libuv call is `uv_tcp_connect`.
+public final class ConnectAttempt {
+    private let core: LoopCore
+    private let options: StreamOptions
+    private let address: SocketAddress
+    private var makeReceiver: (() throws -> Receiver)?
+    private var onFailure: ((any Error) -> Void)?
+    private var timer: Scheduled?
+    private var stream: TCPStream?
+    private var failure: (any Error)?
+
+    init(
+        core: LoopCore,
+        address: SocketAddress,
+        options: StreamOptions,
+        makeReceiver: @escaping () throws -> Receiver,
+        onFailure: @escaping (any Error) -> Void
+    ) {
+        options.validate()
+        self.core = core
+        self.address = address
+        self.options = options
+        self.makeReceiver = makeReceiver
+        self.onFailure = onFailure
+    }
+
+    /// Whether it has neither succeeded nor failed.
+    public var isPending: Bool { makeReceiver != nil }
+
+    /// Gives up. `onFailure` is called with `CancellationError`, later. Does nothing if the attempt has ended.
+    public func cancel() { fail(CancellationError()) }
+
+    // MARK: On a real socket
+
+    func begin(timeout: Duration?) throws(SystemError) {
+        let stream = try TCPStream(on: core)
+        stream.onCloseWithoutTransport = { [self] in finishFailing() }
+        self.stream = stream
+        do throws(SystemError) {
+            try ConnectRequest(self).submit(to: stream, address)
+        } catch {
+            // The caller hears of it by the throw, not by `onFailure` as well.
+            end()
+            stream.close()
+            throw SystemError(error.code, call: error.call, address: address)
+        }
+        guard let timeout else { return }
+        timer = core.schedule(
+            at: core.now.advanced(by: timeout),
+            { [self] in fail(LoopError.timedOut("Connecting to \(address)")) },
+            site: CallSite(file: #fileID, line: #line)
+        )
+    }
+
+    fileprivate func didConnect(_ status: CInt) {
+        guard isPending, failure == nil, let stream else { return }
+        guard status >= 0 else {
+            fail(SystemError(status: status, call: "uv_tcp_connect", address: address))
+            return
+        }
+        do { try stream.apply(options) } catch { return fail(error) }
+        succeed(.tcp(stream)) { stream.transport = $0 }
+    }
+
+    // MARK: Either way
+
+    /// The driver is connected: makes the protocol and hands it the connection.
+    func succeed(_ driver: StreamDriver, _ attach: (StreamTransport) -> Void) {
+        guard let makeReceiver else { return }
+        end()
+        let transport = StreamTransport(core: core, options: options, listener: nil)
+        transport.driver = driver
+        attach(transport)
+        core.enter()
+        do {
+            transport.begin(with: try makeReceiver())
+        } catch {
+            core.report(.protocolError(error), "the protocol factory of a connection to \(address)")
+            transport.fail(error)
+        }
+        core.leave()
+    }
+
+    /// Gives up because of `error`.
+    func fail(_ error: any Error) {
+        guard isPending, failure == nil else { return }
+        failure = error
+        if let stream {
+            stream.close(reset: true)
+        } else {
+            let site = CallSite(file: #fileID, line: #line)
+            _ = core.scheduleSoon({ [self] in finishFailing() }, site: site)
+        }
+    }
+
+    private func finishFailing() {
+        guard let onFailure else { return }
+        let failure = failure ?? LoopError.loopClosed
+        end()
+        core.enter()
+        onFailure(failure)
+        core.leave()
+    }
+
+    private func end() {
+        timer?.cancel()
+        timer = nil
+        makeReceiver = nil
+        onFailure = nil
+        stream = nil
+    }
+}
+
+/// The request of a connection; it holds itself from submit to callback (rule 4 of HandleBox.swift).
+@safe
+private final class ConnectRequest {
+    private let raw: UnsafeMutablePointer<uv_connect_t>
+    private let attempt: ConnectAttempt
+
+    init(_ attempt: ConnectAttempt) {
+        self.attempt = attempt
+        unsafe raw = UnsafeMutableRawPointer.allocate(byteCount: uv_req_size(UV_CONNECT), alignment: 16)
+            .bindMemory(to: uv_connect_t.self, capacity: 1)
+    }
+
+    deinit {
+        unsafe raw.deallocate()
+    }
+
+    func submit(to stream: TCPStream, _ address: SocketAddress) throws(SystemError) {
+        unsafe raw.pointee.data = unsafe Unmanaged.passRetained(self).toOpaque()
+        let status = unsafe address.withSockaddr { address, _ in
+            unsafe uv_tcp_connect(raw, stream.tcp, address, onConnected)
+        }
+        guard status < 0 else { return }
+        _ = unsafe ConnectRequest.reclaim(raw)
+        throw SystemError(status: status, call: "uv_tcp_connect")
+    }
+
+    static func reclaim(_ raw: UnsafeMutablePointer<uv_connect_t>) -> ConnectAttempt {
+        // SAFETY: takes back the reference that `submit` gave, once.
+        unsafe Unmanaged<ConnectRequest>.fromOpaque(raw.pointee.data!).takeRetainedValue().attempt
+    }
+}
+
+private func onConnected(_ request: UnsafeMutablePointer<uv_connect_t>?, _ status: CInt) {
+    unsafe ConnectRequest.reclaim(request!).didConnect(status)
+}

@@ -1,0 +1,131 @@
+// Listening and connecting in callbacks. Both take IP addresses; names are resolved before.
+
+extension EventLoop {
+    /// Accepts connections on an address and makes a protocol for each.
+    ///
+    /// Accepting has begun when this returns; the first connection is made later. IPv6 addresses take IPv6 only: for
+    /// both families listen twice.
+    ///
+    /// - Parameters:
+    ///   - address: Where to listen; port 0 takes any, see ``Listener/localAddress``.
+    ///   - options: Backlog, limits, and the settings of the connections.
+    ///   - makeProtocol: Called on the loop for each connection. If it throws, that connection is closed and the error
+    ///     goes to ``Configuration/onIssue``.
+    /// - Throws: ``SystemError`` that names the address, such as ``SystemError/Code/addressInUse``.
+    ///
+    /// The corresponding asyncio name is `loop.create_server`; the corresponding libuv call is `uv_listen`.
+    @discardableResult
+    public func listen(
+        on address: SocketAddress,
+        options: ListenerOptions = .init(),
+        _ makeProtocol: @escaping () throws -> any StreamProtocol
+    ) throws -> Listener {
+        unsafe try core.listen(address, options) { .stream(try makeProtocol()) }
+    }
+
+    /// Accepts connections on an address for protocols that read into memory of their own.
+    ///
+    /// - Parameters:
+    ///   - address: Where to listen; port 0 takes any, see ``Listener/localAddress``.
+    ///   - options: Backlog, limits, and the settings of the connections.
+    ///   - makeProtocol: Called on the loop for each connection.
+    /// - Throws: ``SystemError`` that names the address.
+    ///
+    /// The corresponding asyncio name is `loop.create_server` with a `BufferedProtocol`.
+    @discardableResult
+    public func listen(
+        on address: SocketAddress,
+        options: ListenerOptions = .init(),
+        buffered makeProtocol: @escaping () throws -> any BufferedStreamProtocol
+    ) throws -> Listener {
+        unsafe try core.listen(address, options) { .buffered(try makeProtocol()) }
+    }
+
+    /// Connects to an address and makes a protocol for the connection.
+    ///
+    /// Returns at once. Later either the protocol is made and gets its connection, or `onFailure` is called: exactly
+    /// one of the two, and never before this returns.
+    ///
+    /// - Parameters:
+    ///   - address: The peer.
+    ///   - options: The settings of the connection.
+    ///   - timeout: How long to try; nil leaves it to the system, which takes minutes.
+    ///   - makeProtocol: Called on the loop when the connection is there.
+    ///   - onFailure: Receives ``SystemError``, ``LoopError/timedOut(_:)`` or `CancellationError`.
+    /// - Returns: A token that can cancel the attempt; it may be dropped.
+    /// - Throws: ``SystemError`` if the attempt could not even begin; `onFailure` is then not called.
+    ///
+    /// The corresponding asyncio name is `loop.create_connection`; the corresponding libuv call is `uv_tcp_connect`.
+    @discardableResult
+    public func connect(
+        to address: SocketAddress,
+        options: StreamOptions = .init(),
+        timeout: Duration? = .seconds(30),
+        _ makeProtocol: @escaping () throws -> any StreamProtocol,
+        onFailure: @escaping (any Error) -> Void
+    ) throws -> ConnectAttempt {
+        unsafe try core.connect(address, options, timeout, { .stream(try makeProtocol()) }, onFailure)
+    }
+
+    /// Connects to an address for a protocol that reads into memory of its own.
+    ///
+    /// - Parameters:
+    ///   - address: The peer.
+    ///   - options: The settings of the connection.
+    ///   - timeout: How long to try; nil leaves it to the system, which takes minutes.
+    ///   - makeProtocol: Called on the loop when the connection is there.
+    ///   - onFailure: Receives ``SystemError``, ``LoopError/timedOut(_:)`` or `CancellationError`.
+    /// - Returns: A token that can cancel the attempt; it may be dropped.
+    /// - Throws: ``SystemError`` if the attempt could not even begin; `onFailure` is then not called.
+    ///
+    /// The corresponding asyncio name is `loop.create_connection` with a `BufferedProtocol`.
+    @discardableResult
+    public func connect(
+        to address: SocketAddress,
+        options: StreamOptions = .init(),
+        timeout: Duration? = .seconds(30),
+        buffered makeProtocol: @escaping () throws -> any BufferedStreamProtocol,
+        onFailure: @escaping (any Error) -> Void
+    ) throws -> ConnectAttempt {
+        unsafe try core.connect(address, options, timeout, { .buffered(try makeProtocol()) }, onFailure)
+    }
+}
+
+extension LoopCore {
+    fileprivate func listen(
+        _ address: SocketAddress,
+        _ options: ListenerOptions,
+        _ makeReceiver: @escaping () throws -> Receiver
+    ) throws -> Listener {
+        try requireOpen()
+        let listener = Listener(core: self, address: address, options: options, makeReceiver: makeReceiver)
+        if let memory {
+            listener.begin(.memory(try memory.listen(listener)))
+        } else {
+            listener.begin(.tcp(try ListenerHandle(listener)))
+        }
+        return listener
+    }
+
+    fileprivate func connect(
+        _ address: SocketAddress,
+        _ options: StreamOptions,
+        _ timeout: Duration?,
+        _ makeReceiver: @escaping () throws -> Receiver,
+        _ onFailure: @escaping (any Error) -> Void
+    ) throws -> ConnectAttempt {
+        try requireOpen()
+        let attempt = ConnectAttempt(
+            core: self, address: address, options: options, makeReceiver: makeReceiver, onFailure: onFailure)
+        if let memory {
+            memory.connect(attempt, to: address)
+        } else {
+            try attempt.begin(timeout: timeout)
+        }
+        return attempt
+    }
+
+    func requireOpen() throws {
+        guard state == .idle || state == .running else { throw LoopError.loopClosed }
+    }
+}

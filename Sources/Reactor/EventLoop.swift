@@ -1,0 +1,78 @@
+// The public loop. It is an actor, so that the compiler refuses what would be a race: its methods are synchronous on
+// the loop and need an `await` everywhere else, and a closure that was made on the loop may capture whatever lives
+// there. The state is in LoopCore.
+
+/// An event loop: callbacks, timers, signals and connections on one thread.
+///
+/// A loop belongs to the thread that made it, runs there, and is closed there. Inside a run all its methods are plain
+/// synchronous calls:
+///
+///     let loop = try EventLoop()
+///     try loop.runForever { loop in
+///         loop.schedule(after: .seconds(1)) { loop.stop() }
+///     }
+///     loop.close()
+///
+/// Every callback runs to its end before the next begins. From other threads ``submit(_:)`` a closure, or `await` the
+/// loop's methods, as with any actor.
+///
+/// A loop must be closed with ``close()``: one that is merely dropped keeps its descriptors.
+///
+/// The corresponding asyncio name is `asyncio.AbstractEventLoop`; the corresponding libuv type is `uv_loop_t`.
+public actor EventLoop {
+    // SAFETY: isolated methods use it on the loop's thread, nonisolated ones use only its thread-safe parts.
+    nonisolated(unsafe) let core: LoopCore
+    nonisolated let executor: LoopExecutor
+
+    /// The settings that the loop was made with.
+    public nonisolated let configuration: Configuration
+
+    /// The executor that runs the loop's isolated methods on its thread.
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe executor.asUnownedSerialExecutor() }
+
+    /// Makes a loop that belongs to the calling thread.
+    ///
+    /// The first loop of a process sets SIGPIPE to be ignored, unless the configuration forbids it.
+    ///
+    /// - Parameter configuration: What can be set about the loop.
+    /// - Throws: ``SystemError`` if the system has no descriptor left for the loop.
+    ///
+    /// The corresponding asyncio name is `asyncio.new_event_loop`; the corresponding libuv call is `uv_loop_init`.
+    public init(_ configuration: Configuration = .init()) throws {
+        let core = try LoopCore(configuration)
+        unsafe self.core = core
+        self.configuration = configuration
+        executor = LoopExecutor(core)
+        core.attach(self)
+    }
+
+    deinit {
+        unsafe core.wasDropped()
+    }
+
+    /// Whether the caller is on this loop: inside its run, or on its thread while it does not run. Any thread.
+    ///
+    /// The corresponding asyncio name is a comparison with `asyncio.get_running_loop()`.
+    public nonisolated var isCurrent: Bool { unsafe core.isCurrent }
+
+    /// The present instant on the loop's clock, read afresh each time.
+    ///
+    /// The corresponding asyncio name is `loop.time()`.
+    public var now: LoopInstant { unsafe core.now }
+
+    /// What the loop has done so far, and how late it runs.
+    public var statistics: LoopStatistics { unsafe core.statistics }
+
+    /// A text that names everything the loop has open and says its figures, for people.
+    ///
+    /// The corresponding libuv call is `uv_print_all_handles`.
+    public func dump() -> String { unsafe core.dump() }
+}
+
+extension LoopCore {
+    /// The actor is gone. Nothing can run on the loop any more; if it was not closed, that is said once.
+    func wasDropped() {
+        guard state != .closed else { return }
+        report(.notClosed, "EventLoop '\(configuration.name)'")
+    }
+}

@@ -1,0 +1,174 @@
+// A listener as its owner sees it: it makes a protocol for every connection, keeps the list of those that are open, and
+// pauses at the limit. What accepts is behind it: ListenerHandle on real sockets, MemoryListener in memory.
+
+/// Accepts connections and gives each a protocol.
+///
+/// Made by ``EventLoop/listen(on:options:_:)``. Belongs to its loop: not `Sendable`. It stays open until it is closed,
+/// whether or not anybody keeps it.
+///
+/// There are three ways to end it: ``close()`` stops accepting, ``drain(within:_:)`` also waits for the connections
+/// for some time, ``abort()`` also breaks them off.
+///
+/// The corresponding asyncio name is `asyncio.Server`; the corresponding libuv call is `uv_listen`.
+public final class Listener {
+    let core: LoopCore
+    let options: ListenerOptions
+    private let makeReceiver: () throws -> Receiver
+    private var connections: [StreamTransport] = []
+    private var backend: Backend?
+    private var onDrained: [() -> Void] = []
+    private var drainDeadline: Scheduled?
+
+    enum Backend {
+        case tcp(ListenerHandle)
+        case memory(MemoryListener)
+    }
+
+    /// The address that it listens on, with the port that the system chose where 0 was asked for.
+    public internal(set) var localAddress: SocketAddress
+
+    /// How many of its connections may be open at once.
+    public let maxConnections: Int
+
+    /// How many connections it has accepted so far.
+    public private(set) var acceptedCount: UInt64 = 0
+
+    /// How often accepting failed, for want of descriptors or memory.
+    public internal(set) var failedAcceptCount: UInt64 = 0
+
+    /// How often accepting paused because the limit was reached.
+    public private(set) var pauseCount: UInt64 = 0
+
+    /// Whether a client waits because the limit is reached.
+    public private(set) var isPaused = false
+
+    /// Whether it accepts connections, or would below the limit.
+    public var isListening: Bool { backend != nil }
+
+    /// How many of its connections are open.
+    public var connectionCount: Int { connections.count }
+
+    init(core: LoopCore, address: SocketAddress, options: ListenerOptions, makeReceiver: @escaping () throws -> Receiver) {
+        options.connection.validate()
+        self.core = core
+        self.options = options
+        self.makeReceiver = makeReceiver
+        localAddress = address
+        maxConnections = options.maxConnections ?? Process.connectionLimit
+        precondition(maxConnections > 0, "A listener needs room for at least one connection.")
+    }
+
+    func begin(_ backend: Backend) { self.backend = backend }
+
+    /// Stops accepting. Connections that are open stay open; clients that nobody has accepted are refused.
+    ///
+    /// Idempotent. The corresponding asyncio name is `Server.close`.
+    public func close() {
+        switch backend.take() {
+        case .tcp(let handle): handle.stop()
+        case .memory(let listener): listener.stop()
+        case nil: break
+        }
+    }
+
+    /// Stops accepting, gives the open connections until `limit` to end by themselves, and then aborts them.
+    ///
+    /// - Parameters:
+    ///   - limit: How long to wait; zero aborts at once.
+    ///   - done: Called on the loop, once, when no connection is open any more; never before this returns.
+    public func drain(within limit: Duration, _ done: @escaping () -> Void) {
+        close()
+        onDrained.append(done)
+        if connections.isEmpty {
+            reportDrained()
+        } else if drainDeadline == nil {
+            let deadline = core.now.advanced(by: limit)
+            let site = CallSite(file: #fileID, line: #line)
+            drainDeadline = core.schedule(at: deadline, { [self] in abortConnections() }, site: site)
+        }
+    }
+
+    /// Stops accepting and aborts every open connection.
+    ///
+    /// The corresponding asyncio names are `Server.close` and `Server.abort_clients`.
+    public func abort() {
+        close()
+        abortConnections()
+    }
+
+    /// Closes every open connection after what was written to it has been sent; goes on listening.
+    ///
+    /// The corresponding asyncio name is `Server.close_clients`.
+    public func closeConnections() {
+        for connection in connections { connection.close() }
+    }
+
+    /// Aborts every open connection; goes on listening.
+    ///
+    /// The corresponding asyncio name is `Server.abort_clients`.
+    public func abortConnections() {
+        for connection in connections { connection.abort() }
+    }
+
+    // MARK: What the backend asks and reports
+
+    /// Whether another connection fits. If not, the backend keeps the client waiting until `resumeAccepting`.
+    func mayAccept() -> Bool {
+        guard connections.count >= maxConnections else { return true }
+        if !isPaused {
+            isPaused = true
+            pauseCount += 1
+        }
+        return false
+    }
+
+    /// A connection was accepted; the driver is ready to be used.
+    func didAccept(_ driver: StreamDriver, _ attach: (StreamTransport) -> Void) {
+        acceptedCount += 1
+        core.statistics.connectionsAccepted &+= 1
+        let transport = StreamTransport(core: core, options: options.connection, listener: self)
+        transport.driver = driver
+        attach(transport)
+        transport.indexInListener = connections.count
+        connections.append(transport)
+        core.enter()
+        do {
+            transport.begin(with: try makeReceiver())
+        } catch {
+            core.report(.protocolError(error), "the protocol factory of \(summary)")
+            transport.fail(error)
+        }
+        core.leave()
+    }
+
+    /// A connection has closed.
+    func didLose(_ transport: StreamTransport) {
+        let index = transport.indexInListener
+        let last = connections.removeLast()
+        if last !== transport {
+            connections[index] = last
+            last.indexInListener = index
+        }
+        if connections.isEmpty && !onDrained.isEmpty { reportDrained() }
+        guard isPaused, connections.count < maxConnections else { return }
+        isPaused = false
+        switch backend {
+        case .tcp(let handle): handle.resumeAccepting()
+        case .memory(let listener): listener.resumeAccepting()
+        case nil: break
+        }
+    }
+
+    private func reportDrained() {
+        drainDeadline?.cancel()
+        drainDeadline = nil
+        let callbacks = onDrained
+        onDrained = []
+        let site = CallSite(file: #fileID, line: #line)
+        for callback in callbacks { _ = core.scheduleSoon(callback, site: site) }
+    }
+
+    var summary: String {
+        "listener \(localAddress), \(connections.count) of \(maxConnections) connections" + (isPaused ? ", paused" : "")
+    }
+}

@@ -1,0 +1,252 @@
+// One turn of the loop, in the order in which it happens:
+//
+//   prepare   decide how long the poll may wait, and set the one timer for it            willPoll
+//   poll      libuv's callbacks: bytes, connections, signals                             enter … leave
+//   check     due timers join the ready queue, in deadline order                         didPoll
+//   batches   the ready queue, a batch at a time, at most `batchesPerPoll` of them
+//
+// A batch is exactly what was ready when it began; what it makes ready waits for the next. If nothing was ready when
+// the poll began, a libuv callback runs what it made ready before it returns, once: the work of a message then follows
+// its bytes at once, while the memory that they are in is still warm and still unshared. Otherwise it only appends.
+//
+// Between two polls at most 61 batches run. One batch a poll costs a system call each; running until nothing is ready
+// would starve timers and input behind two callbacks that keep scheduling each other.
+
+internal import CLibUV
+internal import Synchronization
+
+extension LoopCore {
+    // MARK: Prepare
+
+    func willPoll() {
+        noteLag()
+        phase = .polling
+        pollIsQuiet = ready.count == 0
+        var mayWait = pollIsQuiet && !stopRequested
+        if mayWait {
+            // ORDER: announce the sleep, then look. A poster does it the other way round; one of us sees the other.
+            inbox.sleeping.store(true, ordering: .sequentiallyConsistent)
+            if inbox.hasEntries.load(ordering: .sequentiallyConsistent) {
+                mayWait = false
+                pollIsQuiet = false
+            }
+        }
+        if mayWait {
+            if configuration.clock == nil {
+                armTimer()
+            } else {
+                dropCancelledDeadlines()
+                // A virtual clock jumps when the poll brought nothing, so the poll must not wait for the deadline.
+                mayWait = deadlines.count == 0
+            }
+        }
+        if mayWait == idleActive {
+            idleActive = !mayWait
+            handles.setIdle(idleActive)
+        }
+        inputsBeforePoll = inputs
+    }
+
+    private func noteLag() {
+        statistics.turns &+= 1
+        guard pollReturned != 0 else { return }
+        let lag = unsafe uv_now(raw) &- pollReturned
+        statistics.lagMilliseconds = lag
+        if lag > statistics.largestLagMilliseconds { statistics.largestLagMilliseconds = lag }
+    }
+
+    /// Sets libuv's timer for the earliest deadline, where it is not set for that already.
+    private func armTimer() {
+        dropCancelledDeadlines()
+        guard let next = deadlines.top?.deadline else {
+            if armedDeadline != .max {
+                armedDeadline = .max
+                handles.stopTimer()
+            }
+            return
+        }
+        guard next != armedDeadline else { return }
+        armedDeadline = next
+        // Rounded up to libuv's milliseconds and measured from its own idea of now, so that it is never early.
+        let (milliseconds, rest) = max(next, 0).quotientAndRemainder(dividingBy: 1_000_000)
+        let due = UInt64(milliseconds) + (rest > 0 ? 1 : 0)
+        let now = unsafe uv_now(raw)
+        handles.startTimer(milliseconds: due > now ? due - now : 0)
+    }
+
+    private func dropCancelledDeadlines() {
+        while let top = deadlines.top, !callbacks.contains(top.id) { deadlines.removeStaleTop() }
+    }
+
+    /// libuv's timer has fired and is no longer set for anything.
+    func timerFired() { armedDeadline = .max }
+
+    // MARK: Poll
+
+    /// Begins a libuv callback that calls users' code.
+    @inline(__always)
+    func enter() {
+        inputs &+= 1
+        collecting = pollIsQuiet
+    }
+
+    /// Ends a libuv callback: runs what it has made ready, if the turn keeps that apart.
+    @inline(__always)
+    func leave() {
+        collecting = false
+        if inner.count > 0 { runInner() }
+    }
+
+    @inline(never)
+    private func runInner() {
+        var count = inner.count
+        // What a stopping callback made ready belongs to the next run.
+        let stopped = stopRequested
+        runningInner = true
+        defer { runningInner = false }
+        while count > 0 {
+            count -= 1
+            let entry = inner.pop()
+            if stopped { ready.push(entry) } else { run(entry) }
+        }
+    }
+
+    // MARK: Check and batches
+
+    func didPoll() {
+        inbox.sleeping.store(false, ordering: .relaxed)
+        unsafe pollReturned = uv_now(raw)
+        phase = .batches
+        pollIsQuiet = false
+        if stopRequested {
+            lastBatch()
+        } else {
+            drainInboxIfNeeded()
+            moveDueTimers()
+            jumpIfIdle()
+            runBatches()
+        }
+        if stopRequested || singleTurn { unsafe uv_stop(raw) }
+    }
+
+    private func runBatches() {
+        var remaining = singleTurn ? 1 : configuration.batchesPerPoll
+        while remaining > 0 && !stopRequested {
+            drainInboxIfNeeded()
+            guard ready.count > 0 else { return }
+            remaining -= 1
+            runBatch(ready.count)
+        }
+    }
+
+    /// The batch of a loop that was stopped during the poll, or before it ran: what was ready when it was stopped.
+    private func lastBatch() {
+        if stopLimit == .max {
+            drainInboxIfNeeded()
+            moveDueTimers()
+        }
+        runBatch(min(ready.count, stopLimit))
+    }
+
+    @inline(__always)
+    private func runBatch(_ size: Int) {
+        var remaining = size
+        while remaining > 0 {
+            remaining -= 1
+            run(ready.pop())
+        }
+    }
+
+    private func drainInboxIfNeeded() {
+        if inbox.hasEntries.load(ordering: .acquiring) { drainInbox() }
+    }
+
+    private func moveDueTimers() {
+        guard let top = deadlines.top else { return }
+        // PERF: libuv's cached time tells, without reading the clock, that nothing can be due.
+        if configuration.clock == nil, unsafe top.deadline / 1_000_000 > Int64(uv_now(raw)) + 2 { return }
+        let now = now.nanoseconds
+        while let top = deadlines.top, top.deadline <= now {
+            deadlines.removeTop()
+            if callbacks.leaveHeap(top.id) {
+                ready.push(ReadyEntry(callback: top.id))
+            } else {
+                deadlines.didDropStale()
+            }
+        }
+    }
+
+    /// Lets a virtual clock jump to the next deadline when the poll brought nothing and nothing is ready.
+    private func jumpIfIdle() {
+        guard let clock = configuration.clock, ready.count == 0, inputs == inputsBeforePoll else { return }
+        dropCancelledDeadlines()
+        guard let next = deadlines.top?.deadline else { return }
+        clock.idle(until: LoopInstant(nanoseconds: next))
+        moveDueTimers()
+    }
+
+    // MARK: One entry
+
+    @inline(__always)
+    func run(_ entry: ReadyEntry) {
+        statistics.callbacks &+= 1
+        if let threshold = configuration.slowCallbackThreshold {
+            runTimed(entry, threshold)
+        } else {
+            _ = runNow(entry)
+        }
+    }
+
+    /// Runs the entry and says what it was.
+    @inline(__always)
+    private func runNow(_ entry: ReadyEntry) -> EntrySubject {
+        switch entry.kind {
+        case .callback:
+            guard let (body, site, _) = callbacks.take(entry.callback) else { return .nothing }
+            do { try body() } catch { report(.uncaughtError(error), EntrySubject.callback(site).description) }
+            return .callback(site)
+        case .job:
+            unsafe entry.job.runSynchronously(on: facade.takeUnretainedValue().unownedExecutor)
+            return .job
+        case .submission:
+            let submission = entry.takeSubmission()
+            do {
+                try unsafe submission.run(on: facade.takeUnretainedValue())
+            } catch {
+                report(.uncaughtError(error), EntrySubject.submission.description)
+            }
+            return .submission
+        }
+    }
+
+    @inline(never)
+    private func runTimed(_ entry: ReadyEntry, _ threshold: Duration) {
+        timed(threshold) { runNow(entry).description }
+    }
+
+    /// Runs `body` and reports it by the name that it returns if it took the threshold or longer.
+    @inline(never)
+    func timed(_ threshold: Duration, _ body: () -> String) {
+        let start = now
+        let name = body()
+        let time = start.duration(to: now)
+        if time >= threshold { report(.slowCallback(time), name) }
+    }
+}
+
+/// What an entry of the ready queue was, for messages.
+private enum EntrySubject: CustomStringConvertible {
+    case nothing
+    case callback(CallSite)
+    case job
+    case submission
+
+    var description: String {
+        switch self {
+        case .nothing: "a cancelled callback"
+        case .callback(let site): "callback scheduled at \(site.description)"
+        case .job: "a job of a Swift task"
+        case .submission: "callback submitted from another thread"
+        }
+    }
+}

@@ -1,0 +1,215 @@
+// The loop behind the public actor: its state, and how work gets into its queues. The turn is in LoopCore+Turn.swift,
+// running in LoopCore+Run.swift, closing in LoopCore+Close.swift.
+//
+// Everything here is touched on the loop's own thread only, but for `inbox`. The public actor is what proves that;
+// this class is plain single-threaded code. Its queues are classes behind constants, not structures: a method that
+// changes a structure in a class costs a run-time exclusivity check, which takes longer than the change.
+
+internal import CLibUV
+internal import CReactor
+internal import Synchronization
+
+/// The state of one event loop.
+@safe
+final class LoopCore {
+    enum State {
+        case idle
+        case running
+        case closing
+        case closed
+    }
+
+    /// Where in a turn the loop is.
+    enum Phase {
+        case outside
+        case polling
+        case batches
+    }
+
+    let configuration: EventLoop.Configuration
+    let inbox = Inbox()
+    /// The thread that made the loop, which alone may run it.
+    let owner = creactor_thread_id()
+
+    // SAFETY: allocated in `init`, freed when closing ends; `state` says which.
+    let raw: UnsafeMutablePointer<uv_loop_t>
+    // SAFETY: the actor owns this object and is alive while the loop runs or closes, which is when this is used.
+    private(set) var facade: Unmanaged<EventLoop>!
+
+    var state = State.idle
+    private(set) var handles: LoopHandles!
+    private(set) var openHandles = 0
+
+    // MARK: The queues
+
+    let ready = ReadyRing()
+    /// What the libuv callback that is running has made ready, if the turn keeps that apart.
+    let inner = ReadyRing(minimumCapacity: 16)
+    let callbacks = CallbackTable()
+    let deadlines = DeadlineHeap()
+
+    // MARK: The turn (see LoopCore+Turn.swift)
+
+    /// Whether new entries go to `inner`.
+    var collecting = false
+    /// Whether nothing was ready when the poll began, so that libuv callbacks run what they make ready themselves.
+    var pollIsQuiet = false
+    /// The deadline that the libuv timer is set for.
+    var armedDeadline = Int64.max
+    var idleActive = false
+    /// How many libuv callbacks have entered since the loop was made.
+    var inputs: UInt64 = 0
+    var inputsBeforePoll: UInt64 = 0
+    var phase = Phase.outside
+    /// Whether a libuv callback is running what it made ready.
+    var runningInner = false
+    var stopRequested = false
+    /// How many ready entries still run after `stop()` was called.
+    var stopLimit = Int.max
+    /// Whether the run ends after this turn.
+    var singleTurn = false
+
+    // MARK: Connections
+
+    let crossings = Crossings()
+    private var lastConnectionNumber: UInt64 = 0
+    let slab = ReadSlab()
+
+    // MARK: Figures
+
+    var statistics = LoopStatistics()
+    /// libuv's time, in milliseconds, when the last poll returned; 0 before the first.
+    var pollReturned: UInt64 = 0
+
+    /// Connections in memory, when the configuration asks for them.
+    private(set) var memory: MemoryNetwork?
+
+    init(_ configuration: EventLoop.Configuration) throws(SystemError) {
+        precondition(
+            configuration.batchesPerPoll > 0,
+            "EventLoop.Configuration.batchesPerPoll must be at least 1, or nothing would ever run."
+        )
+        self.configuration = configuration
+        Process.prepare(configuration)
+        // The size is asked for at run time: the library may be newer than the header.
+        let memory = UnsafeMutableRawPointer.allocate(byteCount: uv_loop_size(), alignment: 16)
+        unsafe raw = unsafe memory.bindMemory(to: uv_loop_t.self, capacity: 1)
+        let status = unsafe uv_loop_init(raw)
+        guard status >= 0 else {
+            unsafe memory.deallocate()
+            state = .closed
+            throw SystemError(status: status, call: "uv_loop_init")
+        }
+        unsafe raw.pointee.data = unsafe Unmanaged.passUnretained(self).toOpaque()
+        do {
+            handles = try LoopHandles(on: self)
+        } catch {
+            // The handles that were made are closed by hand, as the object that would do it does not exist.
+            discardLoop()
+            throw error
+        }
+        unsafe inbox.setWakeHandle(handles.wake.as(uv_async_t.self))
+        if case .memory(let capacity, let largestRead) = configuration.network {
+            self.memory = MemoryNetwork(core: self, capacity: capacity, largestRead: largestRead)
+        }
+    }
+
+    func attach(_ loop: EventLoop) {
+        unsafe facade = Unmanaged.passUnretained(loop)
+    }
+
+    @inline(__always)
+    static func of(_ loop: UnsafeMutablePointer<uv_loop_t>) -> LoopCore {
+        // SAFETY: `data` is set before the first callback and the core outlives the loop.
+        unsafe Unmanaged<LoopCore>.fromOpaque(loop.pointee.data!).takeUnretainedValue()
+    }
+
+    /// What the thread-local current loop is while this one runs.
+    var identity: UnsafeRawPointer { unsafe UnsafeRawPointer(Unmanaged.passUnretained(self).toOpaque()) }
+
+    /// Whether the caller runs on the loop: inside its run, or on its thread while it does not run.
+    var isCurrent: Bool {
+        let current = unsafe creactor_current_loop()
+        if unsafe current == identity { return true }
+        if unsafe current == Reaper.identity(of: self) { return true }
+        return unsafe creactor_thread_id() == owner && current == nil
+    }
+
+    func nextConnectionNumber() -> UInt64 {
+        lastConnectionNumber += 1
+        return lastConnectionNumber
+    }
+
+    func handleOpened() { openHandles += 1 }
+    func handleClosed() { openHandles -= 1 }
+
+    // MARK: Getting work in
+
+    /// Appends to the queue of the turn. The loop's thread only.
+    @inline(__always)
+    func enqueue(_ entry: ReadyEntry) {
+        // What other threads posted before this came first and goes first.
+        if inbox.hasEntries.load(ordering: .acquiring) { drainInbox() }
+        if collecting { inner.push(entry) } else { ready.push(entry) }
+    }
+
+    func drainInbox() {
+        inbox.drain { ready.push($0) }
+    }
+
+    @inline(__always)
+    func scheduleSoon(_ body: @escaping CallbackTable.Body, site: CallSite) -> Scheduled {
+        let id = callbacks.insert(body, site: site, inHeap: false)
+        guard state == .idle || state == .running else { return refuse(id, nil) }
+        enqueue(ReadyEntry(callback: id))
+        return Scheduled(core: self, id: id, deadline: nil)
+    }
+
+    @inline(__always)
+    func schedule(at deadline: LoopInstant, _ body: @escaping CallbackTable.Body, site: CallSite) -> Scheduled {
+        let id = callbacks.insert(body, site: site, inHeap: true)
+        guard state == .idle || state == .running else { return refuse(id, deadline) }
+        deadlines.insert(deadline: deadline.nanoseconds, id: id)
+        return Scheduled(core: self, id: id, deadline: deadline)
+    }
+
+    /// A callback that is scheduled while the loop closes never runs; after that, scheduling is a mistake.
+    @inline(never)
+    private func refuse(_ id: CallbackID, _ deadline: LoopInstant?) -> Scheduled {
+        precondition(
+            state == .closing,
+            "This EventLoop is closed: nothing can be scheduled on it any more. Make a new one."
+        )
+        _ = callbacks.take(id)
+        return Scheduled(core: self, id: id, deadline: deadline)
+    }
+
+    func cancel(_ id: CallbackID) -> Bool {
+        guard let taken = callbacks.take(id) else { return false }
+        if taken.inHeap { deadlines.didCancel(in: callbacks) }
+        // `taken` goes, and with it whatever the closure owned, when nothing is being changed any more.
+        return true
+    }
+
+    /// Any thread. False if the loop is closed.
+    func submit(_ entry: ReadyEntry) -> Bool {
+        if unsafe creactor_current_loop() == identity && state == .running {
+            enqueue(entry)
+            return true
+        }
+        return inbox.post(entry)
+    }
+
+    // MARK: Time
+
+    /// The present instant, read from the clock each time.
+    @inline(__always)
+    var now: LoopInstant {
+        if let clock = configuration.clock { return clock.now }
+        return LoopInstant(nanoseconds: Int64(bitPattern: uv_hrtime()))
+    }
+
+    func report(_ kind: LoopIssue.Kind, _ subject: String) {
+        configuration.onIssue(LoopIssue(kind: kind, subject: subject))
+    }
+}

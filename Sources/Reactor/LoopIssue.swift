@@ -1,0 +1,46 @@
+// What goes wrong where no caller is left to tell: it goes, once, to the loop's issue handler. The default handler
+// writes one line to standard error, so that nothing is dropped in silence.
+
+internal import CReactor
+
+/// Something that the loop must report although nobody called it.
+///
+/// The corresponding asyncio name is the context of `loop.call_exception_handler`.
+public struct LoopIssue: Sendable, CustomStringConvertible {
+    /// What kind of thing happened.
+    public enum Kind: Sendable {
+        /// A scheduled callback threw. The loop goes on.
+        case uncaughtError(any Error)
+        /// A protocol's method threw. Its connection was closed, and the loop goes on.
+        case protocolError(any Error)
+        /// One callback kept the loop's thread for at least the configured threshold.
+        case slowCallback(Duration)
+        /// Accepting a connection failed; the listener tries again after the given time.
+        case acceptFailed(SystemError, retryAfter: Duration)
+        /// The loop was dropped without `close()`, so its descriptors stay open until the process ends.
+        case notClosed
+    }
+
+    /// What happened.
+    public let kind: Kind
+    /// What it happened to, such as `callback scheduled at Server/Main.swift:12` or `Echo.dataReceived on TCP …`.
+    public let subject: String
+
+    /// Kind and subject in one line.
+    public var description: String {
+        switch kind {
+        case .uncaughtError(let error): "uncaught error in \(subject): \(error)"
+        case .protocolError(let error): "error thrown by \(subject), connection closed: \(error)"
+        case .slowCallback(let time): "slow: \(subject) took \(time)"
+        case .acceptFailed(let error, let delay): "accepting on \(subject) failed, next try in \(delay): \(error)"
+        case .notClosed: "\(subject) was dropped without close(); its descriptors stay open"
+        }
+    }
+
+    /// Writes the issue to standard error as one line. This is the handler unless the configuration names another.
+    public static func writeToStandardError(_ issue: LoopIssue) {
+        var line = "swift-asyncio: \(issue)\n"
+        // SAFETY: the bytes are read during the call only.
+        line.withUTF8 { unsafe creactor_write_stderr($0.baseAddress, $0.count) }
+    }
+}

@@ -1,0 +1,108 @@
+// The network in memory: who listens where, and how connections come about. It lives within one loop and uses nothing
+// but the loop's queue, so that a test on it is as exact as the loop's order.
+
+/// The memory network of a loop.
+final class MemoryNetwork {
+    let core: LoopCoreReference
+    let capacity: Int
+    let largestRead: Int
+    private var listeners: [SocketAddress: MemoryListener] = [:]
+    private var streams: [MemoryStream] = []
+    /// Where the search for a free port goes on, as an operating system does it.
+    private var nextPort: UInt16 = 49_152
+
+    init(core: LoopCore, capacity: Int, largestRead: Int) {
+        precondition(capacity > 0 && largestRead > 0, "A memory network needs room for at least one byte.")
+        self.core = LoopCoreReference(core)
+        self.capacity = capacity
+        self.largestRead = largestRead
+    }
+
+    func listen(_ listener: Listener) throws -> MemoryListener {
+        if listener.localAddress.port == 0 { listener.localAddress.port = freePort() }
+        let address = listener.localAddress
+        guard listeners[address] == nil else { throw SystemError(.addressInUse, call: "bind", address: address) }
+        let memory = MemoryListener(listener, self)
+        listeners[address] = memory
+        return memory
+    }
+
+    func stopListening(on address: SocketAddress) { listeners[address] = nil }
+
+    func connect(_ attempt: ConnectAttempt, to address: SocketAddress) {
+        soon { [self] in
+            guard attempt.isPending else { return }
+            guard let listener = listeners[address] else {
+                attempt.fail(SystemError(.connectionRefused, call: "uv_tcp_connect", address: address))
+                return
+            }
+            var local = address
+            local.port = freePort()
+            let client = MemoryStream(self, local: local, remote: address)
+            let server = MemoryStream(self, local: address, remote: local)
+            client.connect(to: server)
+            streams += [client, server]
+            attempt.succeed(.memory(client)) { client.transport = $0 }
+            listener.arrived(server)
+        }
+    }
+
+    func didClose(_ stream: MemoryStream) { streams.removeAll { $0 === stream } }
+
+    /// Runs `body` in the loop's next batch.
+    func soon(_ body: @escaping () -> Void) {
+        _ = core.value.scheduleSoon(body, site: CallSite(file: #fileID, line: #line))
+    }
+
+    var liveHandles: [any LiveHandle] { listeners.values.sorted { $0.summary < $1.summary } + streams }
+
+    private func freePort() -> UInt16 {
+        nextPort = nextPort == .max ? 49_152 : nextPort + 1
+        return nextPort
+    }
+}
+
+/// A reference to the core that does not own it, as the core owns the network.
+struct LoopCoreReference {
+    unowned let value: LoopCore
+    init(_ value: LoopCore) { self.value = value }
+}
+
+/// Accepts for a `Listener` in memory.
+final class MemoryListener: LiveHandle {
+    private let network: MemoryNetwork
+    private var listener: Listener?
+    private var backlog: [MemoryStream] = []
+    private let address: SocketAddress
+
+    init(_ listener: Listener, _ network: MemoryNetwork) {
+        self.listener = listener
+        self.network = network
+        address = listener.localAddress
+    }
+
+    /// A client has connected; its end of the connection is there, ours waits to be accepted.
+    func arrived(_ stream: MemoryStream) {
+        backlog.append(stream)
+        resumeAccepting()
+    }
+
+    func resumeAccepting() {
+        while let listener, !backlog.isEmpty, listener.mayAccept() {
+            let stream = backlog.removeFirst()
+            listener.didAccept(.memory(stream)) { stream.transport = $0 }
+        }
+    }
+
+    func stop() {
+        guard listener != nil else { return }
+        listener = nil
+        network.stopListening(on: address)
+        for stream in backlog { stream.close(reset: true) }
+        backlog = []
+    }
+
+    var summary: String { "memory \(listener?.summary ?? "listener")" }
+    var closingOrder: Int { 0 }
+    func closeWithLoop() { listener?.close() }
+}

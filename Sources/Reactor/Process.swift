@@ -1,0 +1,24 @@
+// What the first loop of a process sets up for all of them, once.
+
+internal import CLibUV
+internal import CReactor
+
+enum Process {
+    /// Applies what the configuration asks of the whole process. Doing it again changes nothing.
+    static func prepare(_ configuration: EventLoop.Configuration) {
+        if configuration.ignoresSIGPIPE { creactor_ignore_sigpipe() }
+        // libuv 1.45 to 1.48 use io_uring unless told not to, with a kernel thread that polls.
+        let version = uv_version()
+        if !configuration.allowsIOURing && version >= 0x012d00 && version < 0x013100 {
+            // SAFETY: both texts are literals.
+            unsafe creactor_setenv_default("UV_USE_IO_URING", "0")
+        }
+    }
+
+    /// How many connections fit under the soft limit on descriptors, with some kept for everything else: 64, or half
+    /// of a limit that is not much larger. At most 100,000.
+    static var connectionLimit: Int {
+        let limit = Int(clamping: creactor_descriptor_limit())
+        return max(1, min(limit - min(64, limit / 2), 100_000))
+    }
+}

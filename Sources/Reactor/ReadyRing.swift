@@ -1,0 +1,109 @@
+// The queue of what is ready to run: a power-of-two ring of one-word entries, grown by doubling, first in first out.
+//
+// An entry is one of three things, told apart by its two low bits, so that a callback, a cross-thread submission and
+// a job of Swift's runtime share one order without an allocation of their own:
+//   00  a job of Swift's runtime (its pointer)
+//   01  a callback: generation in the high half, index in the callback table above the tag
+//   10  a submission (its object's pointer, retained by the queue)
+
+/// One entry of the ready ring or the inbox.
+struct ReadyEntry {
+    let bits: UInt64
+
+    enum Kind: UInt64 {
+        case job = 0
+        case callback = 1
+        case submission = 2
+    }
+
+    var kind: Kind {
+        switch bits & 3 {
+        case 0: .job
+        case 1: .callback
+        default: .submission
+        }
+    }
+
+    init(bits: UInt64) { self.bits = bits }
+
+    init(callback id: CallbackID) {
+        bits = UInt64(id.generation) << 32 | UInt64(id.index) << 2 | Kind.callback.rawValue
+    }
+
+    init(job: UnownedJob) {
+        // SAFETY: an unowned job is one pointer to a runtime object, aligned to 16, so that its low bits are free.
+        bits = UInt64(unsafe unsafeBitCast(job, to: UInt.self))
+    }
+
+    init(submission: Submission) {
+        // SAFETY: the entry owns one reference; `takeSubmission` gives it back, exactly once.
+        bits = UInt64(UInt(bitPattern: unsafe Unmanaged.passRetained(submission).toOpaque())) | Kind.submission.rawValue
+    }
+
+    var callback: CallbackID {
+        CallbackID(index: UInt32(truncatingIfNeeded: (bits & 0xffff_ffff) >> 2), generation: UInt32(bits >> 32))
+    }
+
+    var job: UnownedJob {
+        // SAFETY: the reverse of `init(job:)`, checked by the tag.
+        unsafe unsafeBitCast(UInt(bits), to: UnownedJob.self)
+    }
+
+    /// The submission, with the reference that the entry owned.
+    func takeSubmission() -> Submission {
+        // SAFETY: `init(submission:)` retained it, and every entry is taken from its queue exactly once.
+        unsafe Unmanaged<Submission>.fromOpaque(
+            UnsafeRawPointer(bitPattern: UInt(bits & ~3))!
+        ).takeRetainedValue()
+    }
+}
+
+/// A first-in, first-out ring of ready entries.
+@safe
+final class ReadyRing {
+    // SAFETY: `storage` holds `mask + 1` words, always a power of two; indices are masked before every access, and
+    // only words between `head` and `head + count` are ever read.
+    private var storage: UnsafeMutablePointer<UInt64>
+    private var mask: Int
+    private var head = 0
+    private(set) var count = 0
+
+    init(minimumCapacity: Int = 64) {
+        var capacity = 16
+        while capacity < minimumCapacity { capacity <<= 1 }
+        unsafe storage = .allocate(capacity: capacity)
+        mask = capacity - 1
+    }
+
+    deinit {
+        unsafe storage.deallocate()
+    }
+
+    @inline(__always)
+    func push(_ entry: ReadyEntry) {
+        if count > mask { grow() }
+        unsafe storage[(head + count) & mask] = entry.bits
+        count += 1
+    }
+
+    /// The oldest entry. The ring must not be empty.
+    @inline(__always)
+    func pop() -> ReadyEntry {
+        assert(count > 0, "pop of an empty ready ring")
+        let bits = unsafe storage[head & mask]
+        head = (head + 1) & mask
+        count -= 1
+        return ReadyEntry(bits: bits)
+    }
+
+    @inline(never)
+    private func grow() {
+        let capacity = (mask + 1) * 2
+        let larger = UnsafeMutablePointer<UInt64>.allocate(capacity: capacity)
+        for offset in 0..<count { unsafe larger[offset] = storage[(head + offset) & mask] }
+        unsafe storage.deallocate()
+        unsafe storage = larger
+        mask = capacity - 1
+        head = 0
+    }
+}

@@ -1,0 +1,52 @@
+// Where jobs for a loop go once that loop is closed. A job that nobody runs would leave its task, and everything that
+// awaits it, hanging for ever; so one thread, shared by all closed loops and started when it is first needed, runs
+// them in order. What they do is clean-up: the loop itself refuses new work.
+
+internal import CReactor
+
+/// The thread that runs what arrives for closed loops.
+@safe
+final class Reaper: Sendable {
+    static let shared = Reaper()
+
+    // SAFETY: made once and never destroyed, as the reaper lives as long as the process.
+    private nonisolated(unsafe) let mutex: OpaquePointer
+    // SAFETY: under the mutex.
+    private nonisolated(unsafe) var jobs: [(job: UnownedJob, executor: LoopExecutor)] = []
+    private nonisolated(unsafe) var started = false
+
+    private init() {
+        unsafe mutex = creactor_mutex_create()
+    }
+
+    /// What the thread-local current loop is while the reaper runs a job of that loop: an address within the core that
+    /// is not the core's own, so that the job is on the loop but the loop does not count as running.
+    static func identity(of core: LoopCore) -> UnsafeRawPointer { unsafe core.identity + 1 }
+
+    func enqueue(_ job: UnownedJob, on executor: LoopExecutor) {
+        unsafe creactor_mutex_lock(mutex)
+        unsafe jobs.append((job, executor))
+        let start = unsafe !started
+        unsafe started = true
+        unsafe creactor_mutex_signal(mutex)
+        unsafe creactor_mutex_unlock(mutex)
+        guard start else { return }
+        let error = unsafe creactor_thread_start("asyncio-reaper", { _ in Reaper.shared.runForever() }, nil)
+        precondition(error == 0, "Cannot start the thread that finishes the tasks of closed loops: errno \(error).")
+    }
+
+    private func runForever() {
+        while true {
+            unsafe creactor_mutex_lock(mutex)
+            while unsafe jobs.isEmpty { unsafe creactor_mutex_wait(mutex) }
+            let batch = unsafe jobs
+            unsafe jobs = []
+            unsafe creactor_mutex_unlock(mutex)
+            for (job, executor) in batch {
+                unsafe creactor_set_current_loop(Reaper.identity(of: executor.core))
+                unsafe job.runSynchronously(on: executor.asUnownedSerialExecutor())
+                creactor_set_current_loop(nil)
+            }
+        }
+    }
+}

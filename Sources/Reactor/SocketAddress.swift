@@ -1,0 +1,205 @@
+// IP addresses with a port, as plain values: made from text without any look-up, compared by what they mean, printed
+// as they are written in URLs. The C structures exist only for the length of a call.
+
+internal import CLibUV
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#elseif canImport(Darwin)
+internal import Darwin
+#endif
+
+/// An IPv4 or IPv6 address and a port.
+///
+/// `description` is `127.0.0.1:80` or `[::1]:80`. The corresponding C types are `sockaddr_in` and `sockaddr_in6`.
+public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
+    /// The address family.
+    public enum Family: Hashable, Sendable {
+        /// IPv4, `AF_INET`.
+        case ipv4
+        /// IPv6, `AF_INET6`.
+        case ipv6
+    }
+
+    private enum Storage: Hashable, Sendable {
+        /// The four bytes in network order.
+        case v4(UInt32)
+        /// Two halves of the sixteen bytes, each in network order, and the scope.
+        case v6(UInt64, UInt64, scope: UInt32)
+    }
+
+    private let storage: Storage
+
+    /// The port; 0 asks the system for any.
+    public var port: UInt16
+
+    /// Whether this is an IPv4 or an IPv6 address.
+    public var family: Family {
+        switch storage {
+        case .v4: .ipv4
+        case .v6: .ipv6
+        }
+    }
+
+    /// Reads an address from text such as `127.0.0.1`, `::1` or `fe80::1%eth0`. Looks nothing up.
+    ///
+    /// - Parameters:
+    ///   - host: The address. An IPv6 address may stand in brackets and may carry a scope.
+    ///   - port: The port; 0 asks the system for any.
+    /// - Throws: ``LoopError/notAnAddress(_:)`` for a host name or anything else.
+    ///
+    /// The corresponding libuv calls are `uv_ip4_addr` and `uv_ip6_addr`.
+    public init(host: String, port: Int) throws {
+        guard let number = UInt16(exactly: port), !host.utf8.contains(0) else {
+            throw LoopError.notAnAddress("\(host):\(port)")
+        }
+        self.port = number
+        var text = host
+        if text.hasPrefix("[") && text.hasSuffix("]") { text = String(text.dropFirst().dropLast()) }
+        var v4 = sockaddr_in()
+        var v6 = sockaddr_in6()
+        if unsafe uv_ip4_addr(text, 0, &v4) == 0 {
+            storage = .v4(v4.sin_addr.s_addr)
+        } else if unsafe uv_ip6_addr(text, 0, &v6) == 0 {
+            storage = Self.read(v6)
+        } else {
+            throw LoopError.notAnAddress(host)
+        }
+    }
+
+    init?(_ address: UnsafePointer<sockaddr>) {
+        // SAFETY: the caller passes a structure as large as its family says.
+        switch unsafe CInt(address.pointee.sa_family) {
+        case AF_INET:
+            let v4 = unsafe UnsafeRawPointer(address).loadUnaligned(as: sockaddr_in.self)
+            storage = .v4(v4.sin_addr.s_addr)
+            port = UInt16(bigEndian: v4.sin_port)
+        case AF_INET6:
+            let v6 = unsafe UnsafeRawPointer(address).loadUnaligned(as: sockaddr_in6.self)
+            storage = Self.read(v6)
+            port = UInt16(bigEndian: v6.sin6_port)
+        default:
+            return nil
+        }
+    }
+
+    private static func read(_ address: sockaddr_in6) -> Storage {
+        var bytes = address.sin6_addr
+        return unsafe withUnsafeBytes(of: &bytes) {
+            // SAFETY: `in6_addr` is sixteen bytes.
+            unsafe .v6(
+                $0.loadUnaligned(fromByteOffset: 0, as: UInt64.self),
+                $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self),
+                scope: address.sin6_scope_id
+            )
+        }
+    }
+
+    /// Calls `body` with the address as a C structure, which lives for the length of the call.
+    func withSockaddr<R>(_ body: (UnsafePointer<sockaddr>, Int) -> R) -> R {
+        switch storage {
+        case .v4(let bytes):
+            var address = sockaddr_in()
+            address.sin_family = sa_family_t(AF_INET)
+            address.sin_port = port.bigEndian
+            address.sin_addr.s_addr = bytes
+            // SAFETY: a `sockaddr_in` begins as a `sockaddr` does, and its length goes with it.
+            return unsafe withUnsafePointer(to: &address) {
+                unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    unsafe body($0, MemoryLayout<sockaddr_in>.size)
+                }
+            }
+        case .v6(let high, let low, let scope):
+            var address = sockaddr_in6()
+            address.sin6_family = sa_family_t(AF_INET6)
+            address.sin6_port = port.bigEndian
+            address.sin6_scope_id = scope
+            unsafe withUnsafeMutableBytes(of: &address.sin6_addr) {
+                // SAFETY: `in6_addr` is sixteen bytes.
+                unsafe $0.storeBytes(of: high, toByteOffset: 0, as: UInt64.self)
+                unsafe $0.storeBytes(of: low, toByteOffset: 8, as: UInt64.self)
+            }
+            // SAFETY: as above, for `sockaddr_in6`.
+            return unsafe withUnsafePointer(to: &address) {
+                unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    unsafe body($0, MemoryLayout<sockaddr_in6>.size)
+                }
+            }
+        }
+    }
+
+    /// The address without its port, such as `127.0.0.1` or `fe80::1%eth0`.
+    public var host: String {
+        var buffer = [CChar](repeating: 0, count: 64)
+        // SAFETY: libuv ends the text with a zero within the 64 bytes; the family says which structure it is.
+        let name = unsafe withSockaddr { address, _ in
+            let raw = unsafe UnsafeRawPointer(address)
+            _ =
+                switch family {
+                case .ipv4: unsafe uv_ip4_name(raw.assumingMemoryBound(to: sockaddr_in.self), &buffer, buffer.count)
+                case .ipv6: unsafe uv_ip6_name(raw.assumingMemoryBound(to: sockaddr_in6.self), &buffer, buffer.count)
+                }
+            return Self.text(buffer)
+        }
+        guard case .v6(_, _, let scope) = storage, scope != 0 else { return name }
+        var size = buffer.count
+        guard unsafe uv_if_indextoname(scope, &buffer, &size) == 0 else { return "\(name)%\(scope)" }
+        return "\(name)%\(Self.text(buffer))"
+    }
+
+    private static func text(_ buffer: [CChar]) -> String {
+        String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    /// The address and port as they are written in URLs.
+    public var description: String {
+        switch family {
+        case .ipv4: "\(host):\(port)"
+        case .ipv6: "[\(host)]:\(port)"
+        }
+    }
+
+    /// Looks a host name up, blocking the thread until the system's resolver has answered.
+    ///
+    /// Meant for start-up; never call it on a running loop. Addresses come in the order that the system prefers, each
+    /// once. An IP address is returned as it is.
+    ///
+    /// - Parameters:
+    ///   - host: A name or an IP address.
+    ///   - port: The port of the addresses that are returned.
+    /// - Returns: At least one address.
+    /// - Throws: ``SystemError`` with the resolver's code, such as `EAI_NONAME`.
+    ///
+    /// The corresponding libuv call is `uv_getaddrinfo`, in its synchronous form.
+    public static func resolve(host: String, port: Int) throws -> [SocketAddress] {
+        if let literal = try? SocketAddress(host: host, port: port) { return [literal] }
+        // Longer names were cut silently by libuv before 1.48, which made one name resolve as another.
+        guard let number = UInt16(exactly: port), !host.isEmpty, host.utf8.count <= 253, !host.utf8.contains(0) else {
+            throw LoopError.notAnAddress("\(host):\(port)")
+        }
+        // SAFETY: a request without a callback is finished when the call returns; it needs a loop of its own only to
+        // satisfy the signature, and both live on this thread. The list is freed after the last use.
+        let loop = UnsafeMutableRawPointer.allocate(byteCount: uv_loop_size(), alignment: 16)
+        defer { unsafe loop.deallocate() }
+        let raw = unsafe loop.assumingMemoryBound(to: uv_loop_t.self)
+        try unsafe check(uv_loop_init(raw), "uv_loop_init")
+        defer { unsafe uv_loop_close(raw) }
+        var request = unsafe uv_getaddrinfo_t()
+        var hints = unsafe addrinfo()
+        unsafe hints.ai_socktype = CInt(SOCK_STREAM.rawValue)
+        let status = unsafe uv_getaddrinfo(raw, &request, nil, host, nil, &hints)
+        guard status == 0 else { throw SystemError(status: status, call: "getaddrinfo(\(host))") }
+        defer { unsafe uv_freeaddrinfo(request.addrinfo) }
+        var found: [SocketAddress] = []
+        var next = unsafe request.addrinfo
+        while let info = unsafe next {
+            if let pointer = unsafe info.pointee.ai_addr, var address = unsafe SocketAddress(pointer) {
+                address.port = number
+                if !found.contains(address) { found.append(address) }
+            }
+            unsafe next = info.pointee.ai_next
+        }
+        return found
+    }
+}

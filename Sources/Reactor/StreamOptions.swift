@@ -1,0 +1,53 @@
+// What can be set about a connection and a listener. Every limit has a default that is on.
+
+/// The settings of one connection.
+public struct StreamOptions: Sendable, Hashable {
+    /// Send small writes at once instead of gathering them for a round trip. The C name is `TCP_NODELAY`.
+    public var noDelay = true
+
+    /// Probe a silent peer after this long, in whole seconds and at least one; nil never probes. The C names are
+    /// `SO_KEEPALIVE` and `TCP_KEEPIDLE`.
+    public var keepAlive: Duration?
+
+    /// When more bytes than this wait to be sent, writing is paused.
+    public var writeHighWaterMark = 65_536
+
+    /// When no more bytes than this wait, writing resumes. At most the high-water mark.
+    public var writeLowWaterMark = 16_384
+
+    /// How long ``StreamTransport/close()`` tries to send what waits before it aborts.
+    public var closeTimeout = Duration.seconds(5)
+
+    /// The defaults.
+    public init() {}
+
+    func validate() {
+        precondition(
+            writeLowWaterMark >= 0 && writeHighWaterMark >= writeLowWaterMark,
+            "Write marks must satisfy 0 <= low <= high, but are \(writeLowWaterMark) and \(writeHighWaterMark)."
+        )
+    }
+}
+
+/// The settings of a listener.
+public struct ListenerOptions: Sendable, Hashable {
+    /// How many connections the kernel keeps waiting; it may allow fewer (`net.core.somaxconn`).
+    public var backlog = 4_096
+
+    /// Let several sockets of one user share the port, for one listener on each of several loops. The C name is
+    /// `SO_REUSEPORT`.
+    public var reusePort = false
+
+    /// How many connections of this listener may be open at once; nil is as many as the soft limit on descriptors
+    /// allows with 64 to spare, and at most 100,000.
+    ///
+    /// At the limit accepting pauses: further clients wait in the kernel's backlog, and nobody is refused. It goes on
+    /// with the next connection that closes.
+    public var maxConnections: Int?
+
+    /// The settings of the connections that are accepted.
+    public var connection = StreamOptions()
+
+    /// The defaults.
+    public init() {}
+}

@@ -1,0 +1,198 @@
+// How bytes go out: to the kernel at once, as far as it takes them; the rest waits in the queue and goes out as vectored
+// writes, one request at a time. Crossing the high-water mark tells the protocol before `write` returns.
+
+extension StreamTransport {
+    /// Sends bytes. Returns at once; what the kernel does not take now is kept and sent in order.
+    ///
+    /// Writing no bytes does nothing. Once the connection is closing or lost, bytes are dropped in silence, as the
+    /// protocol will hear or has heard of it. Writing after ``writeEOF()`` is a mistake and traps.
+    ///
+    /// The corresponding asyncio name is `WriteTransport.write`; the libuv calls are `uv_try_write` and `uv_write`.
+    public func write(_ bytes: Bytes) {
+        guard mayWrite else { return }
+        let count = bytes.count
+        guard count > 0 else { return }
+        if queue.byteCount == 0 {
+            let written = unsafe bytes.withUnsafeBytes { unsafe driver.tryWrite($0) }
+            if written == count {
+                core.statistics.bytesSent &+= UInt64(count)
+                return
+            }
+            guard let sent = accepted(written) else { return }
+            keep(bytes[(bytes.startIndex + sent)...])
+        } else {
+            keep(bytes)
+        }
+        didQueue()
+    }
+
+    /// Sends the bytes of a span, which is free again when this returns.
+    ///
+    /// Like ``write(_:)-(Bytes)``; what the kernel does not take now is copied.
+    public func write(_ span: RawSpan) {
+        guard mayWrite, span.byteCount > 0 else { return }
+        var sent = 0
+        if queue.byteCount == 0 {
+            let written = unsafe span.withUnsafeBytes { unsafe driver.tryWrite($0) }
+            guard let taken = accepted(written) else { return }
+            sent = taken
+        }
+        guard sent < span.byteCount else { return }
+        queue.append(Bytes(copying: span.extracting(droppingFirst: sent)))
+        didQueue()
+    }
+
+    /// Sends several pieces in one system call, without joining them.
+    ///
+    /// Like ``write(_:)-(Bytes)``. The corresponding asyncio name is `WriteTransport.writelines`.
+    public func write(contentsOf pieces: [Bytes]) {
+        guard mayWrite else { return }
+        var rest = pieces[...]
+        if queue.byteCount == 0 {
+            guard var sent = accepted(driver.tryWrite(rest.prefix(WriteQueue.mostBuffers))) else { return }
+            while let first = rest.first, sent >= first.count {
+                sent -= first.count
+                rest = rest.dropFirst()
+            }
+            if let first = rest.first, sent > 0 {
+                keep(first[(first.startIndex + sent)...])
+                rest = rest.dropFirst()
+            }
+        }
+        for bytes in rest { keep(bytes) }
+        if queue.byteCount > 0 { didQueue() }
+    }
+
+    /// Sends the end of the stream after everything that was written. Reading goes on. Idempotent.
+    ///
+    /// The corresponding asyncio name is `WriteTransport.write_eof`; the corresponding libuv call is `uv_shutdown`.
+    public func writeEOF() {
+        guard phase == .open, !endRequested else { return }
+        endRequested = true
+        if queue.byteCount == 0 { sendEnd() }
+    }
+
+    /// How many bytes wait to be sent.
+    ///
+    /// The corresponding asyncio name is `WriteTransport.get_write_buffer_size`.
+    public var writeBufferSize: Int { queue.byteCount }
+
+    /// The marks at which writing resumes and pauses.
+    ///
+    /// The corresponding asyncio name is `WriteTransport.get_write_buffer_limits`.
+    public var writeBufferLimits: (low: Int, high: Int) { (lowWaterMark, highWaterMark) }
+
+    /// Sets the marks at which the protocol is told to pause and to resume writing.
+    ///
+    /// - Parameters:
+    ///   - high: Writing pauses when more bytes than this wait; 0 pauses on any byte.
+    ///   - low: Writing resumes when no more bytes than this wait; nil is a quarter of `high`.
+    ///
+    /// The corresponding asyncio name is `WriteTransport.set_write_buffer_limits`.
+    public func setWriteBufferLimits(high: Int, low: Int? = nil) {
+        let low = low ?? high / 4
+        precondition(low >= 0 && high >= low, "Write marks must satisfy 0 <= low <= high, but are \(low) and \(high).")
+        highWaterMark = high
+        lowWaterMark = low
+        pauseIfNeeded()
+    }
+
+    // MARK: What the system took
+
+    @inline(__always)
+    private var mayWrite: Bool {
+        guard phase == .open else { return false }
+        precondition(!endRequested, "write(_:) after writeEOF(): the end of the stream has been sent or is about to be.")
+        return true
+    }
+
+    /// How many bytes the system took; nil if it refused for good, and the connection is lost.
+    private func accepted(_ written: Int) -> Int? {
+        if written >= 0 {
+            core.statistics.bytesSent &+= UInt64(written)
+            return written
+        }
+        let code = SystemError.Code(rawValue: CInt(written))
+        if code == .wouldBlock { return 0 }
+        fail(SystemError(code, call: "write", address: remoteAddress))
+        return nil
+    }
+
+    /// Queues bytes that the kernel did not take; a small slice of the read slab as a copy, so that a peer that does
+    /// not read pins its own bytes and not everybody's slab.
+    private func keep(_ bytes: Bytes) {
+        queue.append(bytes.count < ReadSlab.largeRead ? bytes.exactCopy() : bytes)
+    }
+
+    private func didQueue() {
+        send()
+        pauseIfNeeded()
+    }
+
+    private func send() {
+        guard !driverClosing, let request = queue.next() else { return }
+        do { try driver.write(request) } catch { fail(error) }
+    }
+
+    private func sendEnd() {
+        do {
+            try driver.shutDown()
+        } catch {
+            // The peer is gone already; reading will say so, if it has not.
+            didShutDown()
+        }
+    }
+
+    // MARK: What the driver reports
+
+    /// A request is done.
+    func didWrite(_ status: CInt) {
+        let sent = queue.didSend()
+        guard !driverClosing else { return }
+        if status < 0 {
+            fail(SystemError(status: status, call: "uv_write", address: remoteAddress))
+            return
+        }
+        core.statistics.bytesSent &+= UInt64(sent)
+        core.enter()
+        resumeIfNeeded()
+        core.leave()
+        // The protocol may have written more, or closed.
+        guard !driverClosing else { return }
+        if queue.byteCount > 0 {
+            send()
+        } else if endRequested && !endSent {
+            sendEnd()
+        } else if phase == .closing {
+            closeDriver(reset: false)
+        }
+    }
+
+    /// The end of the stream has been sent, or cannot be.
+    func didShutDown() {
+        endSent = true
+        if phase == .closing { closeDriver(reset: false) }
+    }
+
+    // MARK: Flow control
+
+    private func pauseIfNeeded() {
+        guard !isWritingPaused, phase == .open, queue.byteCount > highWaterMark, let receiver else { return }
+        isWritingPaused = true
+        do {
+            unsafe try core.crossings.pause(receiver.base, core.facade.takeUnretainedValue())
+        } catch {
+            protocolFailed(error, in: "pauseWriting")
+        }
+    }
+
+    private func resumeIfNeeded() {
+        guard isWritingPaused, phase == .open, queue.byteCount <= lowWaterMark, let receiver else { return }
+        isWritingPaused = false
+        do {
+            unsafe try core.crossings.resume(receiver.base, core.facade.takeUnretainedValue())
+        } catch {
+            protocolFailed(error, in: "resumeWriting")
+        }
+    }
+}

@@ -1,0 +1,151 @@
+// A connected TCP socket behind a transport: the driver of the real network. See HandleBox.swift for the rules that its
+// memory follows, StreamDriver.swift for what it owes its transport.
+
+internal import CLibUV
+internal import CReactor
+
+/// One TCP handle of libuv's that carries a connection.
+final class TCPStream: HandleBox, LiveHandle {
+    /// The connection; nil while it is being set up and after it closed.
+    var transport: StreamTransport?
+    /// Told instead of the transport when the handle closes before it has one.
+    var onCloseWithoutTransport: (() -> Void)?
+    private var writeRequest: WriteRequest?
+    /// Whether libuv is asking for room. It goes on using the stream's callbacks after that, so that the stream must
+    /// not be closed before the read callback that follows.
+    private var isGivingRoom = false
+    private var closeAfterRoom = false
+
+    init(on core: LoopCore) throws(SystemError) {
+        let loop = unsafe core.raw
+        unsafe try super.init(UV_TCP, on: core, "uv_tcp_init") {
+            unsafe uv_tcp_init(loop, $0.assumingMemoryBound(to: uv_tcp_t.self))
+        }
+    }
+
+    // SAFETY: a `uv_tcp_t` begins as a `uv_stream_t` does; valid until the close callback.
+    @inline(__always)
+    var stream: UnsafeMutablePointer<uv_stream_t> { unsafe raw.assumingMemoryBound(to: uv_stream_t.self) }
+    var tcp: UnsafeMutablePointer<uv_tcp_t> { unsafe raw.assumingMemoryBound(to: uv_tcp_t.self) }
+
+    // MARK: Reading
+
+    func startReading() throws(SystemError) {
+        try unsafe check(uv_read_start(stream, onAllocate, onRead), "uv_read_start")
+    }
+
+    @inline(__always)
+    fileprivate func room() -> uv_buf_t {
+        guard let transport else { return unsafe uv_buf_t(base: nil, len: 0) }
+        isGivingRoom = true
+        let room = unsafe transport.room()
+        return unsafe uv_buf_t(base: room.baseAddress?.assumingMemoryBound(to: CChar.self), len: room.count)
+    }
+
+    @inline(__always)
+    fileprivate func didRead(_ count: Int) {
+        isGivingRoom = false
+        if count > 0 {
+            transport?.didReceive(count)
+        } else if count < 0 {
+            didNotRead(CInt(count))
+        }
+    }
+
+    @inline(never)
+    private func didNotRead(_ status: CInt) {
+        if status == UV_ENOBUFS.rawValue {
+            // Nobody wanted the bytes: this is where reading stops.
+            unsafe uv_read_stop(stream)
+            if closeAfterRoom { super.close() }
+        } else if status == UV_EOF.rawValue {
+            transport?.didReachEnd()
+        } else {
+            transport?.didFailReading(SystemError(status: status, call: "read", address: transport?.remoteAddress))
+        }
+    }
+
+    // MARK: Writing
+
+    @inline(__always)
+    func tryWrite(_ bytes: UnsafeRawBufferPointer) -> Int {
+        // One call takes at most `INT_MAX` bytes; the rest counts as not taken.
+        let count = min(bytes.count, Int(CInt.max))
+        return unsafe Int(clibuv_try_write1(stream, bytes.baseAddress, count))
+    }
+
+    func tryWrite(_ buffers: ArraySlice<Bytes>) -> Int {
+        unsafe UVBuffers.with(buffers) { unsafe Int(uv_try_write(stream, $0, $1)) }
+    }
+
+    func write(_ buffers: [Bytes]) throws(SystemError) {
+        let request = writeRequest ?? WriteRequest()
+        writeRequest = request
+        try request.submit(buffers, to: self)
+    }
+
+    func shutDown() throws(SystemError) {
+        try ShutdownRequest().submit(to: self)
+    }
+
+    // MARK: Settings and state
+
+    func apply(_ options: StreamOptions) throws(SystemError) {
+        if options.noDelay { try unsafe check(uv_tcp_nodelay(tcp, 1), "uv_tcp_nodelay") }
+        if let idle = options.keepAlive {
+            let seconds = UInt32(clamping: max(1, idle.components.seconds))
+            try unsafe check(uv_tcp_keepalive(tcp, 1, seconds), "uv_tcp_keepalive")
+        }
+    }
+
+    func address(remote: Bool) -> SocketAddress? {
+        guard phase == .open else { return nil }
+        return unsafe SocketName.of(tcp, remote: remote)
+    }
+
+    // MARK: Closing
+
+    func close(reset: Bool) {
+        if reset {
+            // Not `uv_tcp_close_reset`, which refuses once the end of the stream is on its way.
+            var descriptor: uv_os_fd_t = -1
+            if unsafe uv_fileno(handle, &descriptor) == 0 { _ = creactor_linger_zero(descriptor) }
+        }
+        if isGivingRoom {
+            closeAfterRoom = true
+        } else {
+            super.close()
+        }
+    }
+
+    override func didClose() {
+        writeRequest = nil
+        let transport = transport.take()
+        let other = onCloseWithoutTransport.take()
+        if let transport { transport.didClose() } else { other?() }
+    }
+
+    override var summary: String { transport.map { "TCP \($0.summary)" } ?? "TCP connection being made" }
+    var closingOrder: Int { 1 }
+    func closeWithLoop() {
+        if let transport { transport.closeWithLoop() } else { close(reset: true) }
+    }
+}
+
+// MARK: libuv's callbacks
+
+private func onAllocate(
+    _ handle: UnsafeMutablePointer<uv_handle_t>?,
+    _: Int,
+    _ buffer: UnsafeMutablePointer<uv_buf_t>?
+) {
+    // SAFETY: `data` is the stream, which libuv keeps alive until the close callback (rule 2).
+    unsafe Unmanaged<TCPStream>.fromOpaque(handle!.pointee.data!)._withUnsafeGuaranteedRef {
+        unsafe buffer!.pointee = $0.room()
+    }
+}
+
+private func onRead(_ stream: UnsafeMutablePointer<uv_stream_t>?, _ count: Int, _: UnsafePointer<uv_buf_t>?) {
+    // SAFETY: as above.
+    unsafe Unmanaged<TCPStream>.fromOpaque(stream!.pointee.data!)._withUnsafeGuaranteedRef { $0.didRead(count) }
+}

@@ -1,0 +1,13 @@
+// What the example says to its user, unbuffered, and how it ends in a hurry.
+
+import Foundation
+
+enum Output {
+    /// Writes one line, which is with its reader when this returns.
+    static func writeLine(_ text: String, to file: FileHandle) throws {
+        try file.write(contentsOf: Data((text + "\n").utf8))
+    }
+}
+
+/// Ends the process without running anything else.
+func exitAtOnce(_ status: Int32) -> Never { _exit(status) }

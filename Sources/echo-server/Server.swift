@@ -1,0 +1,63 @@
+// The server itself: listeners, signals, and the end.
+
+import Foundation
+import Reactor
+
+/// The parts of a run that the signals bring together.
+struct Server: Sendable {
+    let options: EchoServer
+
+    /// How long open connections are served after the first signal.
+    static let drainTime = Duration.seconds(5)
+
+    /// Listens and watches for signals. `completion` gets the figures when everything has ended.
+    func start(on loop: isolated EventLoop, _ completion: Completion<String>) throws {
+        var listenerOptions = ListenerOptions()
+        listenerOptions.maxConnections = options.maxConnections
+        let addresses = try SocketAddress.resolve(host: options.host, port: options.port)
+        // A name can stand for an IPv4 and an IPv6 address; the first is enough for an example.
+        let listener = try loop.listen(on: addresses[0], options: listenerOptions) { EchoProtocol() }
+
+        var isEnding = false
+        for signal in [Signal.interrupt, .terminate] {
+            try loop.onSignal(signal) {
+                if isEnding { exitAtOnce(128 + signal.rawValue) }
+                isEnding = true
+                listener.drain(within: Self.drainTime) {
+                    completion.succeed(Self.summary(listener, loop.statistics))
+                }
+            }
+        }
+        try Output.writeLine("listening on \(listener.localAddress)", to: .standardOutput)
+    }
+
+    private static func summary(_ listener: Listener, _ statistics: LoopStatistics) -> String {
+        "echo-server: \(listener.acceptedCount) connections, \(statistics.bytesReceived) bytes received, "
+            + "\(statistics.bytesSent) bytes sent"
+    }
+}
+
+/// Sends back what it receives, and stops reading from a peer that does not read.
+final class EchoProtocol: StreamProtocol {
+    private var transport: StreamTransport?
+
+    func connectionMade(_ transport: StreamTransport, on loop: isolated EventLoop) {
+        self.transport = transport
+    }
+
+    func dataReceived(_ bytes: Bytes, on loop: isolated EventLoop) {
+        transport?.write(bytes)
+    }
+
+    func pauseWriting(on loop: isolated EventLoop) {
+        transport?.pauseReading()
+    }
+
+    func resumeWriting(on loop: isolated EventLoop) {
+        transport?.resumeReading()
+    }
+
+    func connectionLost(_ error: (any Error)?, on loop: isolated EventLoop) {
+        transport = nil
+    }
+}

@@ -1,0 +1,20 @@
+// How many descriptors this process has open, as the kernel tells it.
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+func openDescriptors() -> Int {
+    #if os(Linux)
+    let path = "/proc/self/fd"
+    #else
+    let path = "/dev/fd"
+    #endif
+    guard let directory = unsafe opendir(path) else { return -1 }
+    defer { unsafe closedir(directory) }
+    var count = 0
+    while unsafe readdir(directory) != nil { count += 1 }
+    return count
+}
