@@ -1,0 +1,69 @@
+// The echo servers, and the role that is one of them: a process of its own on the first core.
+//
+// Each prints `listening on HOST:PORT` once it accepts, sets TCP_NODELAY, serves until SIGTERM and exits with 0.
+
+internal import ArgumentParser
+internal import CMeasure
+internal import CPeers
+
+enum EchoServer: String, CaseIterable, Codable, ExpressibleByArgument {
+    case epoll
+    case libuv
+    case ours
+    case nio
+
+    /// What all the others are held against.
+    static let limit = EchoServer.libuv
+
+    var title: String {
+        switch self {
+        case .epoll: "epoll in C"
+        case .libuv: "libuv in C"
+        case .ours: "swift-asyncio, callbacks"
+        case .nio: "SwiftNIO"
+        }
+    }
+
+    /// Serves until SIGTERM, and returns the exit code.
+    func serve(host: String, port: Int) throws -> CInt {
+        switch self {
+        case .epoll: return unsafe peer_epoll_echo(host, CInt(port))
+        case .libuv: return unsafe peer_libuv_echo(host, CInt(port))
+        case .ours: return try OurEchoServer.serve(host: host, port: port)
+        case .nio: return try NIOEchoServer.serve(host: host, port: port)
+        }
+    }
+}
+
+/// `bench serve`: becomes one of the servers.
+struct ServeRole: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve",
+        abstract: "Becomes one of the echo servers, until SIGTERM.",
+        shouldDisplay: false
+    )
+
+    @Argument(help: "Which one.")
+    var server: EchoServer
+
+    @Option(help: "The IPv4 address to listen on.")
+    var host = "127.0.0.1"
+
+    @Option(help: "The port to listen on; 0 takes any.")
+    var port = 0
+
+    @Flag(help: "Count heap allocations, and print the count to stderr at each SIGUSR1.")
+    var countAllocations = false
+
+    @Flag(help: "End when the process that started this one ends.")
+    var endWithParent = false
+
+    func run() throws {
+        if endWithParent { try check(measure_end_with_parent(), "prctl") }
+        try check(measure_pin(MEASURE_FIRST_CORE), "sched_setaffinity")
+        try check(measure_raise_descriptor_limit(), "descriptor limit")
+        if countAllocations { try check(measure_count_allocations(), "counting allocations") }
+        let status = try server.serve(host: host, port: port)
+        if status != 0 { throw ExitCode(status) }
+    }
+}

@@ -1,0 +1,121 @@
+// The micro-benchmarks, who takes part in which, and the role that is one of them: a process of its own for each
+// figure, so that no peer's threads or memory are there while another is measured.
+
+internal import ArgumentParser
+internal import CMeasure
+internal import CPeers
+
+enum MicroCase: String, CaseIterable, Codable, ExpressibleByArgument {
+    case soon = "micro-soon"
+    case flood = "micro-flood"
+    case roundTrip = "micro-round-trip"
+    case timer = "micro-timer"
+    case timerAmongMany = "micro-timer-10000"
+
+    var title: String {
+        switch self {
+        case .soon: "schedule soon, each from the one before"
+        case .flood: "schedule from another thread, as fast as it can"
+        case .roundTrip: "to a loop on another thread and back"
+        case .timer: "timer: add and cancel, nothing pending"
+        case .timerAmongMany: "timer: add and cancel, 10,000 pending"
+        }
+    }
+
+    var peers: [MicroPeer] {
+        switch self {
+        case .soon: [.ours, .nio]
+        case .flood: [.ours, .nio, .go]
+        case .roundTrip, .timer, .timerAmongMany: MicroPeer.allCases
+        }
+    }
+
+    /// Operations to be timed together: about a quarter of a second of the slowest.
+    var count: Int {
+        switch self {
+        case .soon, .flood, .timer: 500_000
+        case .roundTrip: 10_000
+        case .timerAmongMany: 50_000
+        }
+    }
+
+    var pendingTimers: Int { self == .timerAmongMany ? 10_000 : 0 }
+}
+
+enum MicroPeer: String, CaseIterable, Codable, ExpressibleByArgument {
+    case ours
+    case nio
+    case libuv
+    case go
+
+    var title: String {
+        switch self {
+        case .ours: "swift-asyncio"
+        case .nio: "SwiftNIO"
+        case .libuv: "libuv in C"
+        case .go: "Go"
+        }
+    }
+}
+
+/// Milliseconds until timers expire that never do while they are looked at.
+///
+/// Half an hour to an hour and a half, in an order that every peer draws the same. They stand for idle timeouts; the
+/// timer that is added among them is due before all, as the timeout of a request is.
+struct PendingDelays: Sequence, IteratorProtocol {
+    private var state: UInt32 = 1
+
+    mutating func next() -> Int? {
+        state = state &* 1_664_525 &+ 1_013_904_223
+        return 1_800_000 + Int(state >> 10) % 3_600_000
+    }
+}
+
+/// `bench micro-role`: takes one figure, and prints nanoseconds per operation.
+struct MicroRole: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "micro-role",
+        abstract: "Takes the figure of one micro-benchmark.",
+        shouldDisplay: false
+    )
+
+    @Argument(help: "Which.")
+    var micro: MicroCase
+
+    @Argument(help: "Whose.")
+    var peer: MicroPeer
+
+    @Option(help: "Operations.")
+    var count: Int
+
+    @Flag(help: "End when the process that started this one ends.")
+    var endWithParent = false
+
+    func run() throws {
+        if endWithParent { try check(measure_end_with_parent(), "prctl") }
+        // Reads which cores there are before a thread is bound to one.
+        try check(measure_core_count(), "sched_getaffinity")
+        let nanoseconds =
+            switch peer {
+            case .ours: try OurMicro.run(micro, count: count)
+            case .nio: try NIOMicro.run(micro, count: count)
+            case .libuv: try libuv()
+            case .go: throw BenchError("Go is a program of its own")
+            }
+        Terminal.print("\(nanoseconds)")
+    }
+
+    private func libuv() throws -> Double {
+        let nanoseconds: Double
+        switch micro {
+        case .soon, .flood: throw BenchError("libuv has nothing to schedule a closure with")
+        case .roundTrip: nanoseconds = peer_libuv_round_trip(Int64(count))
+        case .timer, .timerAmongMany:
+            try check(measure_pin(MEASURE_FIRST_CORE), "sched_setaffinity")
+            nanoseconds = peer_libuv_timers(Int64(micro.pendingTimers), Int64(count))
+        }
+        // It has said why on stderr.
+        if nanoseconds < 0 { throw ExitCode.failure }
+        return nanoseconds
+    }
+}
