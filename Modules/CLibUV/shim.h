@@ -15,10 +15,4 @@
 /// The version of the header that the program was compiled against, as `uv_version()` counts.
 static inline unsigned int clibuv_header_version(void) { return UV_VERSION_HEX; }
 
-/// `uv_try_write` of one buffer; at most `INT_MAX` bytes.
-static inline int clibuv_try_write1(uv_stream_t *stream, const void *bytes, size_t count) {
-    uv_buf_t buffer = uv_buf_init((char *)bytes, (unsigned int)count);
-    return uv_try_write(stream, &buffer, 1);
-}
-
 #endif

@@ -20,7 +20,7 @@ extension EventLoop {
         options: ListenerOptions = .init(),
         _ makeProtocol: @escaping () throws -> any StreamProtocol
     ) throws -> Listener {
-        unsafe try core.listen(address, options) { .stream(try makeProtocol()) }
+        unsafe try core.listen(address, options) { Receiver(try makeProtocol()) }
     }
 
     /// Accepts connections on an address for protocols that read into memory of their own.
@@ -38,7 +38,7 @@ extension EventLoop {
         options: ListenerOptions = .init(),
         buffered makeProtocol: @escaping () throws -> any BufferedStreamProtocol
     ) throws -> Listener {
-        unsafe try core.listen(address, options) { .buffered(try makeProtocol()) }
+        unsafe try core.listen(address, options) { Receiver(buffered: try makeProtocol()) }
     }
 
     /// Connects to an address and makes a protocol for the connection.
@@ -64,7 +64,7 @@ extension EventLoop {
         _ makeProtocol: @escaping () throws -> any StreamProtocol,
         onFailure: @escaping (any Error) -> Void
     ) throws -> ConnectAttempt {
-        unsafe try core.connect(address, options, timeout, { .stream(try makeProtocol()) }, onFailure)
+        unsafe try core.connect(address, options, timeout, { Receiver(try makeProtocol()) }, onFailure)
     }
 
     /// Connects to an address for a protocol that reads into memory of its own.
@@ -87,7 +87,7 @@ extension EventLoop {
         buffered makeProtocol: @escaping () throws -> any BufferedStreamProtocol,
         onFailure: @escaping (any Error) -> Void
     ) throws -> ConnectAttempt {
-        unsafe try core.connect(address, options, timeout, { .buffered(try makeProtocol()) }, onFailure)
+        unsafe try core.connect(address, options, timeout, { Receiver(buffered: try makeProtocol()) }, onFailure)
     }
 }
 

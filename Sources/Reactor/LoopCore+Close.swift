@@ -68,7 +68,7 @@ extension LoopCore {
             switch entry.kind {
             case .callback: break
             case .submission: if entry.takeSubmission().cancel() { submissions += 1 }
-            case .job: unsafe Reaper.shared.enqueue(entry.job, on: facade.takeUnretainedValue().executor)
+            case .job: withLoop { Reaper.shared.enqueue(entry.job, on: $0.executor) }
             }
         }
         return callbacks.removeAll().count + submissions

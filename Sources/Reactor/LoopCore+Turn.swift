@@ -190,11 +190,7 @@ extension LoopCore {
     @inline(__always)
     func run(_ entry: ReadyEntry) {
         statistics.callbacks &+= 1
-        if let threshold = configuration.slowCallbackThreshold {
-            runTimed(entry, threshold)
-        } else {
-            _ = runNow(entry)
-        }
+        if timesCallbacks { runTimed(entry) } else { _ = runNow(entry) }
     }
 
     /// Runs the entry and says what it was.
@@ -206,12 +202,12 @@ extension LoopCore {
             do { try body() } catch { report(.uncaughtError(error), EntrySubject.callback(site).description) }
             return .callback(site)
         case .job:
-            unsafe entry.job.runSynchronously(on: facade.takeUnretainedValue().unownedExecutor)
+            withLoop { unsafe entry.job.runSynchronously(on: $0.unownedExecutor) }
             return .job
         case .submission:
             let submission = entry.takeSubmission()
             do {
-                try unsafe submission.run(on: facade.takeUnretainedValue())
+                try withLoop { try submission.run(on: $0) }
             } catch {
                 report(.uncaughtError(error), EntrySubject.submission.description)
             }
@@ -220,13 +216,14 @@ extension LoopCore {
     }
 
     @inline(never)
-    private func runTimed(_ entry: ReadyEntry, _ threshold: Duration) {
-        timed(threshold) { runNow(entry).description }
+    private func runTimed(_ entry: ReadyEntry) {
+        timed { runNow(entry).description }
     }
 
     /// Runs `body` and reports it by the name that it returns if it took the threshold or longer.
     @inline(never)
-    func timed(_ threshold: Duration, _ body: () -> String) {
+    func timed(_ body: () -> String) {
+        guard let threshold = configuration.slowCallbackThreshold else { return }
         let start = now
         let name = body()
         let time = start.duration(to: now)

@@ -34,7 +34,9 @@ final class LoopCore {
     // SAFETY: allocated in `init`, freed when closing ends; `state` says which.
     let raw: UnsafeMutablePointer<uv_loop_t>
     // SAFETY: the actor owns this object and is alive while the loop runs or closes, which is when this is used.
-    private(set) var facade: Unmanaged<EventLoop>!
+    private var facade: Unmanaged<EventLoop>!
+    /// The configuration's threshold is set.
+    let timesCallbacks: Bool
 
     var state = State.idle
     private(set) var handles: LoopHandles!
@@ -71,9 +73,11 @@ final class LoopCore {
 
     // MARK: Connections
 
-    let crossings = Crossings()
+    let crossings = Crossings.make()
     private var lastConnectionNumber: UInt64 = 0
-    let slab = ReadSlab()
+    let slab: ReadSlab
+    // SAFETY: the same object, not counted.
+    let hotSlab: Unmanaged<ReadSlab>
 
     // MARK: Figures
 
@@ -90,6 +94,9 @@ final class LoopCore {
             "EventLoop.Configuration.batchesPerPoll must be at least 1, or nothing would ever run."
         )
         self.configuration = configuration
+        slab = ReadSlab()
+        unsafe hotSlab = Unmanaged.passUnretained(slab)
+        timesCallbacks = configuration.slowCallbackThreshold != nil
         Process.prepare(configuration)
         // The size is asked for at run time: the library may be newer than the header.
         let memory = UnsafeMutableRawPointer.allocate(byteCount: uv_loop_size(), alignment: 16)
@@ -116,6 +123,12 @@ final class LoopCore {
 
     func attach(_ loop: EventLoop) {
         unsafe facade = Unmanaged.passUnretained(loop)
+    }
+
+    /// Calls `body` with the public loop, whose references are not counted for it: it outlives every callback.
+    @inline(__always)
+    func withLoop<R>(_ body: (EventLoop) throws -> R) rethrows -> R {
+        try unsafe facade!._withUnsafeGuaranteedRef { try body($0) }
     }
 
     @inline(__always)

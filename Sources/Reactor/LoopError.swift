@@ -25,7 +25,7 @@ public enum LoopError: Error, Hashable, Sendable, CustomStringConvertible {
         case .timedOut(let what):
             "\(what) timed out."
         case .emptyReadBuffer:
-            "BufferedStreamProtocol.readBuffer(on:) returned a buffer with no room, so nothing can be read."
+            "BufferedStreamProtocol.readBuffer(for:on:) returned a buffer with no room, so nothing can be read."
         }
     }
 }

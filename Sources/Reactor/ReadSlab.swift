@@ -5,6 +5,8 @@
 // Two rules keep a small slice that somebody holds from pinning the slab of everyone:
 //   * a read is handed over as a slice only while nobody else holds one, or if it is large; else as an exact copy;
 //   * at most `maximumRetired` slabs are pinned at a time; with that many, everything is copied.
+//
+// The order is: read into `room`, hand over `bytes(count)`, and when the receiver has returned, `settle(count)`.
 
 /// A loop's read memory.
 @safe
@@ -17,72 +19,111 @@ final class ReadSlab {
     /// How many slabs may be kept alive by slices besides the current one.
     static var maximumRetired: Int { 8 }
 
-    private var current: ByteStorage
-    // SAFETY: the memory of `current`.
-    private var memory: UnsafeMutableRawPointer
-    /// How much of `current` is taken by slices.
-    private var used = 0
-    /// Whether a slice of `current` was alive when the room was given.
-    private var isShared = false
+    private var current: ByteStorage {
+        didSet { unsafe lent = Unmanaged.passUnretained(current) }
+    }
+    // SAFETY: `current`, not counted.
+    private var lent: Unmanaged<ByteStorage>
     private var retired: [ByteStorage] = []
+
+    /// The room for the next read: the free tail of the current slab.
+    // SAFETY: within the memory of `current`, behind every slice that was handed over and may be alive.
+    private(set) var room: UnsafeMutableRawBufferPointer
+
+    /// Whether a slice of the current slab was alive when the last read was settled.
+    private(set) var isShared = false
 
     init() {
         current = ByteStorage.make(capacity: Self.capacity)
-        unsafe memory = current.memory
+        unsafe lent = Unmanaged.passUnretained(current)
+        unsafe room = Self.firstRoom(of: current)
     }
 
     /// How many slabs are pinned by slices besides the current one.
     var retiredCount: Int { retired.count }
 
-    /// The room for the next read.
-    @inline(__always)
-    func room() -> UnsafeMutableRawBufferPointer {
-        if isKnownUniquelyReferenced(&current) {
-            used = 0
-            isShared = false
-        } else {
-            isShared = true
-            if Self.capacity - used < Self.leastRoom { retire() }
-        }
-        return unsafe UnsafeMutableRawBufferPointer(start: memory + used, count: Self.capacity - used)
-    }
-
-    /// What was read into the room that was given last.
-    @inline(__always)
-    func take(_ count: Int) -> Bytes {
-        let start = unsafe memory + used
-        let mustCopy = isShared && (count < Self.largeRead || retired.count == Self.maximumRetired)
-        if mustCopy { return unsafe Bytes(copying: UnsafeRawBufferPointer(start: start, count: count)) }
-        used += count
+    /// What was read into the room, as a slice or a copy.
+    func bytes(_ count: Int) -> Bytes {
+        if mustCopy(count) { return unsafe Bytes(copying: UnsafeRawBufferPointer(rebasing: room[..<count])) }
         return unsafe Bytes(
             storage: current,
-            base: UnsafePointer(start.assumingMemoryBound(to: UInt8.self)),
+            base: UnsafePointer(room.baseAddress!.assumingMemoryBound(to: UInt8.self)),
             startIndex: 0,
             endIndex: count
         )
     }
 
-    /// Replaces a slab that is full of slices that are alive, by one that has become free or by a new one.
-    @inline(never)
-    private func retire() {
-        for index in retired.indices where isKnownUniquelyReferenced(&retired[index]) {
-            swap(&current, &retired[index])
-            adopt()
-            return
-        }
-        guard retired.count < Self.maximumRetired else {
-            // Every slab is pinned. What is left of this one is large enough to read into, and `take` copies from it.
-            used = min(used, Self.capacity - Self.leastRoom)
-            return
-        }
-        retired.append(current)
-        current = ByteStorage.make(capacity: Self.capacity)
-        adopt()
+    /// The same without counting a reference, for a slab that is not shared.
+    @inline(__always)
+    func lend(_ count: Int) -> LentBytes {
+        unsafe LentBytes(
+            storage: lent,
+            base: UnsafePointer(room.baseAddress!.assumingMemoryBound(to: UInt8.self)),
+            startIndex: 0,
+            endIndex: count
+        )
     }
 
-    private func adopt() {
-        unsafe memory = current.memory
-        used = 0
+    /// The receiver of what was read has returned: finds out what it kept, and makes room for the next read.
+    @inline(never)
+    func settle(_ count: Int) {
+        if isKnownUniquelyReferenced(&current) && !isShared { return }
+        makeRoom(after: count)
+    }
+
+    private func mustCopy(_ count: Int) -> Bool {
+        isShared && (count < Self.largeRead || retired.count == Self.maximumRetired)
+    }
+
+    @inline(never)
+    private func makeRoom(after count: Int) {
+        if isKnownUniquelyReferenced(&current) {
+            startOver()
+            return
+        }
+        if !mustCopy(count) {
+            let used = unsafe current.memory.distance(to: room.baseAddress!) + count
+            unsafe room = UnsafeMutableRawBufferPointer(start: current.memory + used, count: Self.capacity - used)
+        }
+        isShared = true
+        if unsafe room.count < Self.leastRoom { retire() }
+    }
+
+    /// Replaces a slab that is full of slices that are alive, by one that has become free or by a new one.
+    private func retire() {
+        for index in retired.indices where isKnownUniquelyReferenced(&retired[index]) {
+            let free = retired[index]
+            retired[index] = current
+            current = free
+            startOver()
+            return
+        }
+        // With every slab pinned only a first slice is handed over, and that leaves the least room behind it.
+        assert(retired.count < Self.maximumRetired, "a slab is full although its reads are copied")
+        retired.append(current)
+        current = ByteStorage.make(capacity: Self.capacity)
+        startOver()
+    }
+
+    private func startOver() {
+        unsafe room = Self.firstRoom(of: current)
         isShared = false
     }
+
+    /// All but the least room, so that behind the first slice there is always enough left to read into and copy from.
+    private static func firstRoom(of storage: ByteStorage) -> UnsafeMutableRawBufferPointer {
+        unsafe UnsafeMutableRawBufferPointer(start: storage.memory, count: capacity - leastRoom)
+    }
+}
+
+/// Bytes that are lent for the length of a call: a `Bytes` in all but the reference.
+///
+/// A function that takes a `Bytes` borrows it: its caller keeps the memory alive, and the function counts a reference
+/// only if it keeps the bytes. So it can be called with this in place of a `Bytes`, by a caller that keeps the slab.
+@unsafe
+struct LentBytes {
+    let storage: Unmanaged<ByteStorage>
+    let base: UnsafePointer<UInt8>
+    let startIndex: Int
+    let endIndex: Int
 }

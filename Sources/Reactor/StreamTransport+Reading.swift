@@ -29,12 +29,16 @@ extension StreamTransport {
         }
     }
 
-    /// The room for the next read; empty if nothing is wanted, after which the driver has stopped reading.
+    /// The slab's room, if that is what the next read goes into.
     @inline(__always)
+    var plainRoom: UnsafeMutableRawBufferPointer? {
+        wantsReading && phase == .open && !isBuffered ? unsafe core.slab.room : nil
+    }
+
+    /// The room for the next read; empty if nothing is wanted, after which the driver has stopped reading.
     func room() -> UnsafeMutableRawBufferPointer {
         guard wantsReading && phase == .open else { return unsafe noRoom() }
-        guard case .stream = receiver else { return unsafe bufferedRoom() }
-        return unsafe core.slab.room()
+        return isBuffered ? unsafe bufferedRoom() : unsafe core.slab.room
     }
 
     private func noRoom() -> UnsafeMutableRawBufferPointer {
@@ -42,11 +46,10 @@ extension StreamTransport {
         return unsafe UnsafeMutableRawBufferPointer(start: nil, count: 0)
     }
 
-    @inline(never)
     private func bufferedRoom() -> UnsafeMutableRawBufferPointer {
-        guard case .buffered(let receiver) = receiver else { return unsafe noRoom() }
+        guard let receiver = receiver?.buffered else { return unsafe noRoom() }
         do {
-            let buffer = unsafe try core.crossings.buffer(receiver, core.facade.takeUnretainedValue())
+            let buffer = try core.withLoop { try core.crossings.buffer(receiver, self, $0) }
             guard buffer.position < buffer.capacity else { throw LoopError.emptyReadBuffer }
             // The protocol may have closed or paused in the call.
             guard wantsReading && phase == .open else { return unsafe noRoom() }
@@ -63,41 +66,59 @@ extension StreamTransport {
     }
 
     /// The room was filled with `count` bytes, at least one.
-    @inline(__always)
+    @inline(never)
     func didReceive(_ count: Int) {
         core.statistics.bytesReceived &+= UInt64(count)
         core.enter()
-        if let threshold = core.configuration.slowCallbackThreshold {
-            core.timed(threshold) {
-                deliver(count)
-                return subject("dataReceived")
+        if isPlain && !core.slab.isShared {
+            do {
+                // The slab keeps what it lends for the length of the call; no read can begin within it.
+                try core.withLoop { loop in
+                    // SAFETY: `begin` set the receiver, and it is let go only in `didClose`, never in a read callback.
+                    try unsafe hotReceiver._withUnsafeGuaranteedRef {
+                        try unsafe core.crossings.lent($0, core.slab.lend(count), self, loop)
+                    }
+                }
+            } catch {
+                protocolFailed(error, in: "dataReceived")
             }
+            unsafe core.hotSlab._withUnsafeGuaranteedRef { $0.settle(count) }
         } else {
-            deliver(count)
+            deliverTheLongWay(count)
         }
         core.leave()
     }
 
-    @inline(__always)
-    private func deliver(_ count: Int) {
-        guard case .stream(let receiver) = receiver else {
+    @inline(never)
+    private func deliverTheLongWay(_ count: Int) {
+        if core.timesCallbacks {
+            core.timed {
+                if isBuffered { deliverBuffered(count) } else { deliverBytes(count) }
+                return subject(isBuffered ? "bufferUpdated" : "dataReceived")
+            }
+        } else if isBuffered {
             deliverBuffered(count)
-            return
-        }
-        let bytes = core.slab.take(count)
-        do {
-            unsafe try core.crossings.data(receiver, bytes, core.facade.takeUnretainedValue())
-        } catch {
-            protocolFailed(error, in: "dataReceived")
+        } else {
+            deliverBytes(count)
         }
     }
 
-    @inline(never)
+    private func deliverBytes(_ count: Int) {
+        guard let receiver else { return }
+        let bytes = core.slab.bytes(count)
+        do {
+            try core.withLoop { try core.crossings.data(receiver, bytes, self, $0) }
+        } catch {
+            protocolFailed(error, in: "dataReceived")
+        }
+        core.slab.settle(count)
+    }
+
     private func deliverBuffered(_ count: Int) {
-        guard case .buffered(let receiver) = receiver else { return }
+        guard let receiver = receiver?.buffered else { return }
         activeBuffer = nil
         do {
-            unsafe try core.crossings.updated(receiver, count, core.facade.takeUnretainedValue())
+            try core.withLoop { try core.crossings.updated(receiver, count, self, $0) }
         } catch {
             protocolFailed(error, in: "bufferUpdated")
         }
@@ -111,7 +132,7 @@ extension StreamTransport {
         guard phase == .open, let receiver else { return }
         core.enter()
         do {
-            let keepOpen = unsafe try core.crossings.eof(receiver.base, core.facade.takeUnretainedValue())
+            let keepOpen = try core.withLoop { try core.crossings.eof(receiver.base, self, $0) }
             if !keepOpen { close() }
         } catch {
             protocolFailed(error, in: "eofReceived")

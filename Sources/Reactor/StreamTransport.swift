@@ -9,9 +9,10 @@
 /// A connection, as handed to its protocol.
 ///
 /// Belongs to its loop: not `Sendable`, and none of its methods waits. The protocol keeps it for as long as it likes;
-/// after ``ConnectionProtocol/connectionLost(_:on:)`` it does nothing any more.
+/// after ``ConnectionProtocol/connectionLost(_:_:on:)`` it does nothing any more.
 ///
 /// The corresponding asyncio name is `asyncio.Transport`.
+@safe
 public final class StreamTransport {
     enum Phase {
         case open
@@ -21,8 +22,19 @@ public final class StreamTransport {
 
     let core: LoopCore
     let options: StreamOptions
-    var driver = StreamDriver.none
-    var receiver: Receiver?
+    var driver = StreamDriver.none {
+        didSet {
+            if case .tcp(let stream) = driver { descriptor = stream.descriptor } else { descriptor = -1 }
+        }
+    }
+    /// The descriptor of a TCP driver, or -1. libuv owns it; it is open as long as `phase` is.
+    private(set) var descriptor: CInt = -1
+    private(set) var receiver: Receiver?
+    // SAFETY: the same object, not counted: used only while `receiver` holds it.
+    private(set) var hotReceiver: Unmanaged<Receiver>!
+    private(set) var isBuffered = false
+    /// Whether what arrives takes the short way: a stream protocol, and nobody times callbacks.
+    private(set) var isPlain = false
     private var listener: Listener?
     /// The place in the listener's list of connections.
     var indexInListener = 0
@@ -141,8 +153,11 @@ public final class StreamTransport {
     /// Gives the connection to its protocol and lets it read. The driver is set.
     func begin(with receiver: Receiver) {
         self.receiver = receiver
+        unsafe hotReceiver = Unmanaged.passUnretained(receiver)
+        isBuffered = receiver.buffered != nil
+        isPlain = !isBuffered && !core.timesCallbacks
         do {
-            unsafe try core.crossings.made(receiver.base, self, core.facade.takeUnretainedValue())
+            try core.withLoop { try core.crossings.made(receiver.base, self, $0) }
         } catch {
             protocolFailed(error, in: "connectionMade")
         }
@@ -162,7 +177,7 @@ public final class StreamTransport {
         defer { listener?.didLose(self) }
         guard let receiver = receiver.take() else { return }
         core.enter()
-        unsafe core.crossings.lost(receiver.base, failure, core.facade.takeUnretainedValue())
+        core.withLoop { core.crossings.lost(receiver.base, self, failure, $0) }
         core.leave()
     }
 

@@ -5,9 +5,14 @@ internal import CLibUV
 internal import CReactor
 
 /// One TCP handle of libuv's that carries a connection.
+@safe
 final class TCPStream: HandleBox, LiveHandle {
     /// The connection; nil while it is being set up and after it closed.
-    var transport: StreamTransport?
+    var transport: StreamTransport? {
+        didSet { unsafe hotTransport = transport.map { unsafe Unmanaged.passUnretained($0) } }
+    }
+    // SAFETY: the same object, not counted: `transport` holds it, and is let go only in the close callback.
+    private var hotTransport: Unmanaged<StreamTransport>?
     /// Told instead of the transport when the handle closes before it has one.
     var onCloseWithoutTransport: (() -> Void)?
     private var writeRequest: WriteRequest?
@@ -34,19 +39,27 @@ final class TCPStream: HandleBox, LiveHandle {
         try unsafe check(uv_read_start(stream, onAllocate, onRead), "uv_read_start")
     }
 
-    @inline(__always)
-    fileprivate func room() -> uv_buf_t {
-        guard let transport else { return unsafe uv_buf_t(base: nil, len: 0) }
+    @inline(never)
+    fileprivate func giveRoom(_ buffer: UnsafeMutablePointer<uv_buf_t>) {
+        // The shared slab, or whatever else it may be.
+        let room = unsafe hotTransport?._withUnsafeGuaranteedRef { unsafe $0.plainRoom }
+        guard let room = unsafe room ?? nil else { return unsafe giveOtherRoom(buffer) }
+        unsafe buffer.pointee = uv_buf_t(base: room.baseAddress?.assumingMemoryBound(to: CChar.self), len: room.count)
+    }
+
+    @inline(never)
+    private func giveOtherRoom(_ buffer: UnsafeMutablePointer<uv_buf_t>) {
         isGivingRoom = true
-        let room = unsafe transport.room()
-        return unsafe uv_buf_t(base: room.baseAddress?.assumingMemoryBound(to: CChar.self), len: room.count)
+        let room = unsafe transport?.room()
+        unsafe buffer.pointee = uv_buf_t(
+            base: room?.baseAddress?.assumingMemoryBound(to: CChar.self), len: room?.count ?? 0)
     }
 
     @inline(__always)
     fileprivate func didRead(_ count: Int) {
         isGivingRoom = false
         if count > 0 {
-            transport?.didReceive(count)
+            unsafe hotTransport?._withUnsafeGuaranteedRef { $0.didReceive(count) }
         } else if count < 0 {
             didNotRead(CInt(count))
         }
@@ -67,11 +80,15 @@ final class TCPStream: HandleBox, LiveHandle {
 
     // MARK: Writing
 
-    @inline(__always)
+    /// The socket's descriptor. libuv owns it and alone closes it.
+    private(set) lazy var descriptor: CInt = {
+        var descriptor: uv_os_fd_t = -1
+        _ = unsafe uv_fileno(handle, &descriptor)
+        return descriptor
+    }()
+
     func tryWrite(_ bytes: UnsafeRawBufferPointer) -> Int {
-        // One call takes at most `INT_MAX` bytes; the rest counts as not taken.
-        let count = min(bytes.count, Int(CInt.max))
-        return unsafe Int(clibuv_try_write1(stream, bytes.baseAddress, count))
+        unsafe creactor_send(descriptor, bytes.baseAddress, bytes.count)
     }
 
     func tryWrite(_ buffers: ArraySlice<Bytes>) -> Int {
@@ -108,8 +125,7 @@ final class TCPStream: HandleBox, LiveHandle {
     func close(reset: Bool) {
         if reset {
             // Not `uv_tcp_close_reset`, which refuses once the end of the stream is on its way.
-            var descriptor: uv_os_fd_t = -1
-            if unsafe uv_fileno(handle, &descriptor) == 0 { _ = creactor_linger_zero(descriptor) }
+            _ = creactor_linger_zero(descriptor)
         }
         if isGivingRoom {
             closeAfterRoom = true
@@ -141,7 +157,7 @@ private func onAllocate(
 ) {
     // SAFETY: `data` is the stream, which libuv keeps alive until the close callback (rule 2).
     unsafe Unmanaged<TCPStream>.fromOpaque(handle!.pointee.data!)._withUnsafeGuaranteedRef {
-        unsafe buffer!.pointee = $0.room()
+        unsafe $0.giveRoom(buffer!)
     }
 }
 

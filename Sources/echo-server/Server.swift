@@ -39,25 +39,15 @@ struct Server: Sendable {
 
 /// Sends back what it receives, and stops reading from a peer that does not read.
 final class EchoProtocol: StreamProtocol {
-    private var transport: StreamTransport?
-
-    func connectionMade(_ transport: StreamTransport, on loop: isolated EventLoop) {
-        self.transport = transport
+    func dataReceived(_ bytes: Bytes, from transport: StreamTransport, on loop: isolated EventLoop) {
+        transport.write(bytes)
     }
 
-    func dataReceived(_ bytes: Bytes, on loop: isolated EventLoop) {
-        transport?.write(bytes)
+    func pauseWriting(to transport: StreamTransport, on loop: isolated EventLoop) {
+        transport.pauseReading()
     }
 
-    func pauseWriting(on loop: isolated EventLoop) {
-        transport?.pauseReading()
-    }
-
-    func resumeWriting(on loop: isolated EventLoop) {
-        transport?.resumeReading()
-    }
-
-    func connectionLost(_ error: (any Error)?, on loop: isolated EventLoop) {
-        transport = nil
+    func resumeWriting(to transport: StreamTransport, on loop: isolated EventLoop) {
+        transport.resumeReading()
     }
 }

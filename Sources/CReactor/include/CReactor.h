@@ -7,9 +7,17 @@
 #define SWIFT_ASYNCIO_CREACTOR_H
 
 #include <pthread.h>
+#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
+
+#if defined(MSG_NOSIGNAL)
+#define CREACTOR_SEND_FLAGS (MSG_NOSIGNAL | MSG_DONTWAIT)
+#else
+#define CREACTOR_SEND_FLAGS MSG_DONTWAIT
+#endif
 
 // MARK: The loop of this thread
 
@@ -53,6 +61,15 @@ uint64_t creactor_descriptor_limit(void);
 uint64_t creactor_raise_descriptor_limit(void);
 
 // MARK: Sockets
+
+/// Sends what the socket takes at once. Returns how many bytes that were, or a negative errno value. Never raises SIGPIPE.
+static inline long creactor_send(int descriptor, const void *bytes, size_t count) {
+    ssize_t sent;
+    do {
+        sent = send(descriptor, bytes, count, CREACTOR_SEND_FLAGS);
+    } while (__builtin_expect(sent < 0 && errno == EINTR, 0));
+    return __builtin_expect(sent >= 0, 1) ? (long)sent : -(long)errno;
+}
 
 /// Makes a later close send RST: SO_LINGER with zero seconds. Returns 0 or a negative errno value.
 int creactor_linger_zero(int descriptor);
