@@ -34,10 +34,7 @@ extension EventLoop {
     ) throws -> sending Value {
         let completion = unsafe Completion<Value>(core)
         unsafe core.requireRunnable()
-        try withoutActuallyEscaping(begin) { begin in
-            // SAFETY: an isolated parameter is passed as any other, and this is the loop's thread.
-            try unsafe unsafeBitCast(begin, to: ((EventLoop, Completion<Value>) throws -> Void).self)(self, completion)
-        }
+        try Crossing.call(begin, self, completion)
         unsafe core.runForever()
         return try completion.take()
     }
@@ -77,10 +74,7 @@ extension EventLoop {
     /// Calls `body` on the loop, which does not run, from its thread.
     private nonisolated func onOwnThread(_ body: (isolated EventLoop) throws -> Void) throws {
         unsafe core.requireRunnable()
-        try withoutActuallyEscaping(body) { body in
-            // SAFETY: an isolated parameter is passed as any other, and this is the loop's thread.
-            try unsafe unsafeBitCast(body, to: ((EventLoop) throws -> Void).self)(self)
-        }
+        try Crossing.call(body, self)
     }
 }
 

@@ -81,14 +81,7 @@ extension EventLoop {
     public nonisolated func submit(
         _ body: @escaping @Sendable (isolated EventLoop) throws -> Void
     ) throws -> Submission {
-        // SAFETY: an isolated parameter is passed as any other; only the loop's thread ever calls this.
-        let crossing = unsafe unsafeBitCast(body, to: ((EventLoop) throws -> Void).self)
-        let submission = unsafe Submission(crossing, inbox: core.inbox)
-        let entry = ReadyEntry(submission: submission)
-        guard unsafe core.submit(entry) else {
-            _ = entry.takeSubmission()
-            throw LoopError.loopClosed
-        }
+        guard let submission = unsafe core.submit(Crossing.submitted(body)) else { throw LoopError.loopClosed }
         return submission
     }
 }

@@ -1,8 +1,8 @@
-// How other threads reach a loop: a list under a mutex, swapped out whole by the loop, and one wake-up for each time
-// that the list stops being empty while the loop sleeps.
+// How other threads reach a loop: chunks of entries under a mutex, taken over whole by the loop, and one wake-up for each
+// time that something arrives while the loop sleeps.
 //
 // Ground rules:
-//   * `entries`, `closed` and the wake handle are touched only under the mutex.
+//   * `filling`, `full`, `spare`, `closed` and the wake handle are touched only under the mutex.
 //   * The loop announces that it is about to sleep (`sleeping`), then looks at `hasEntries`; a poster sets
 //     `hasEntries`, then looks at `sleeping`. Both sides are sequentially consistent, so at least one sees the other.
 //   * `uv_async_send` runs outside the mutex, as the loop that it wakes wants the mutex at once; `senders` counts
@@ -15,30 +15,6 @@ internal import Synchronization
 /// Entries from any thread on their way to a loop.
 @safe
 final class Inbox: Sendable {
-    @safe
-    private struct List {
-        var storage: UnsafeMutablePointer<UInt64>
-        var capacity: Int
-        var count = 0
-
-        init() {
-            capacity = 64
-            unsafe storage = .allocate(capacity: capacity)
-        }
-
-        mutating func append(_ bits: UInt64) {
-            if count == capacity {
-                let larger = UnsafeMutablePointer<UInt64>.allocate(capacity: capacity * 2)
-                unsafe larger.moveInitialize(from: storage, count: count)
-                unsafe storage.deallocate()
-                unsafe storage = larger
-                capacity *= 2
-            }
-            unsafe storage[count] = bits
-            count += 1
-        }
-    }
-
     /// Whether anything may be waiting. Only a hint to everyone but the loop that is about to sleep.
     let hasEntries = Atomic<Bool>(false)
     /// Whether the loop is in, or about to enter, a poll that waits.
@@ -48,26 +24,25 @@ final class Inbox: Sendable {
     // SAFETY: made in `init`, destroyed in `deinit`, and pthread's own in between.
     private nonisolated(unsafe) let mutex: OpaquePointer
     // SAFETY: under the mutex.
-    private nonisolated(unsafe) var list = List()
+    private nonisolated(unsafe) var filling = InboxChunk()
+    private nonisolated(unsafe) var full: [InboxChunk] = []
+    private nonisolated(unsafe) var spare: [InboxChunk] = []
     private nonisolated(unsafe) var closed = false
     private nonisolated(unsafe) var wakeHandle: UnsafeMutablePointer<uv_async_t>?
-    // SAFETY: the loop's thread only.
-    private nonisolated(unsafe) var drained = List()
+    // SAFETY: the loop's thread only. Chunks with entries in the ready queue, oldest first.
+    private nonisolated(unsafe) var taken: [InboxChunk] = []
+    private nonisolated(unsafe) var lastPlace = 0
+    private nonisolated(unsafe) var reusable: [InboxChunk] = []
+
+    /// How many empty chunks are kept at most; a burst of more is given back to the allocator.
+    private static let mostSpare = 16
 
     init() {
         unsafe mutex = creactor_mutex_create()
     }
 
     deinit {
-        unsafe list.storage.deallocate()
-        unsafe drained.storage.deallocate()
         unsafe creactor_mutex_destroy(mutex)
-    }
-
-    func locked<R>(_ body: () -> R) -> R {
-        unsafe creactor_mutex_lock(mutex)
-        defer { unsafe creactor_mutex_unlock(mutex) }
-        return body()
     }
 
     func setWakeHandle(_ handle: UnsafeMutablePointer<uv_async_t>) {
@@ -76,39 +51,129 @@ final class Inbox: Sendable {
         unsafe creactor_mutex_unlock(mutex)
     }
 
-    /// Hands an entry to the loop. Any thread. False if the loop is closed: the entry is then still the caller's.
-    func post(_ entry: ReadyEntry) -> Bool {
+    // MARK: Posting, from any thread
+
+    /// Hands a callback to the loop. Nil if the loop is closed.
+    func post(_ body: @escaping (EventLoop) throws -> Void) -> Submission? {
+        guard lockForPosting() else { return nil }
+        let submission = unsafe filling.append(body)
+        unlockAndWake()
+        return submission
+    }
+
+    /// Hands a job to the loop. False if the loop is closed: the job is then still the caller's.
+    func post(_ job: ReadyEntry) -> Bool {
+        guard lockForPosting() else { return false }
+        unsafe filling.append(job: job.bits)
+        unlockAndWake()
+        return true
+    }
+
+    /// Locks and makes room for an entry. False, and unlocked, if the loop is closed.
+    @inline(__always)
+    private func lockForPosting() -> Bool {
         unsafe creactor_mutex_lock(mutex)
         if unsafe closed {
             unsafe creactor_mutex_unlock(mutex)
             return false
         }
-        let first = unsafe list.count == 0
-        unsafe list.append(entry.bits)
-        if first {
-            hasEntries.store(true, ordering: .sequentiallyConsistent)
-            if sleeping.load(ordering: .sequentiallyConsistent), let handle = unsafe wakeHandle {
-                senders.wrappingAdd(1, ordering: .relaxed)
-                unsafe creactor_mutex_unlock(mutex)
-                // SAFETY: the handle is open while `senders` is not zero.
-                unsafe uv_async_send(handle)
-                senders.wrappingSubtract(1, ordering: .releasing)
-                return true
-            }
-        }
-        unsafe creactor_mutex_unlock(mutex)
+        if unsafe filling.isFull { nextChunk() }
         return true
     }
 
-    /// Moves everything that was posted, in order. The loop's thread only.
+    @inline(never)
+    private func nextChunk() {
+        unsafe full.append(filling)
+        unsafe filling = spare.popLast() ?? InboxChunk()
+    }
+
+    @inline(__always)
+    private func unlockAndWake() {
+        if hasEntries.load(ordering: .relaxed) {
+            unsafe creactor_mutex_unlock(mutex)
+            return
+        }
+        hasEntries.store(true, ordering: .sequentiallyConsistent)
+        guard sleeping.load(ordering: .sequentiallyConsistent), let handle = unsafe wakeHandle else {
+            unsafe creactor_mutex_unlock(mutex)
+            return
+        }
+        senders.wrappingAdd(1, ordering: .relaxed)
+        unsafe creactor_mutex_unlock(mutex)
+        // SAFETY: the handle is open while `senders` is not zero.
+        unsafe uv_async_send(handle)
+        senders.wrappingSubtract(1, ordering: .releasing)
+    }
+
+    // MARK: Taking, on the loop's thread
+
+    /// Takes over everything that was posted, in order.
     func drain(_ receive: (ReadyEntry) -> Void) {
+        sortOutFinished()
+        let first = unsafe taken.count
         unsafe creactor_mutex_lock(mutex)
-        unsafe swap(&list, &drained)
+        while unsafe !reusable.isEmpty && spare.count < Self.mostSpare { unsafe spare.append(reusable.removeLast()) }
+        if unsafe !full.isEmpty {
+            unsafe taken.append(contentsOf: full)
+            unsafe full.removeAll(keepingCapacity: true)
+        }
+        if unsafe filling.count > 0 {
+            unsafe taken.append(filling)
+            unsafe filling = spare.popLast() ?? InboxChunk()
+        }
         hasEntries.store(false, ordering: .relaxed)
         unsafe creactor_mutex_unlock(mutex)
-        for index in 0..<(unsafe drained.count) { unsafe receive(ReadyEntry(bits: drained.storage[index])) }
-        unsafe drained.count = 0
+        for place in first..<(unsafe taken.count) {
+            let chunk = unsafe taken[place]
+            for index in unsafe 0..<chunk.count { receive(chunk.take(index)) }
+        }
     }
+
+    /// Runs the callback of an entry of the ready queue, which holds them in the order of the chunks.
+    @inline(__always)
+    func run(_ entry: UnsafeRawPointer, on loop: EventLoop, _ onError: (any Error) -> Void) {
+        let (chunk, index) = unsafe place(of: entry)
+        chunk.run(index, on: loop, onError)
+    }
+
+    /// Drops the callback of an entry, as the loop closes. False if it was cancelled already.
+    func discard(_ entry: UnsafeRawPointer) -> Bool {
+        let (chunk, index) = unsafe place(of: entry)
+        return chunk.discard(index)
+    }
+
+    /// Which chunk an entry is in. Nearly always the one that the last was in, or the one after it.
+    @inline(__always)
+    private func place(of entry: UnsafeRawPointer) -> (InboxChunk, Int) {
+        let count = unsafe taken.count
+        for step in 0..<count {
+            let candidate = unsafe (lastPlace + step) % count
+            let chunk = unsafe taken[candidate]
+            if let index = unsafe chunk.index(of: entry) {
+                unsafe lastPlace = candidate
+                return (chunk, index)
+            }
+        }
+        preconditionFailure("A submission belongs to no chunk of its inbox, which is a fault in swift-asyncio.")
+    }
+
+    /// Lets the chunks go that the loop is done with, those that can be used again into `reusable`.
+    private func sortOutFinished() {
+        var kept = 0
+        for place in 0..<(unsafe taken.count) {
+            if unsafe !taken[place].isFinished {
+                unsafe taken.swapAt(kept, place)
+                kept += 1
+            } else if unsafe isKnownUniquelyReferenced(&taken[place]) && reusable.count < Self.mostSpare {
+                unsafe taken[place].reset()
+                unsafe reusable.append(taken[place])
+            }
+        }
+        unsafe taken.removeSubrange(kept...)
+        unsafe lastPlace = 0
+    }
+
+    // MARK: Closing
 
     /// Refuses everything from now on, and waits until no thread uses the wake handle any more.
     func close() {

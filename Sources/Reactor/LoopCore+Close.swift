@@ -67,7 +67,7 @@ extension LoopCore {
             let entry = ready.count > 0 ? ready.pop() : inner.pop()
             switch entry.kind {
             case .callback: break
-            case .submission: if entry.takeSubmission().cancel() { submissions += 1 }
+            case .submission: if unsafe inbox.discard(entry.submission) { submissions += 1 }
             case .job: withLoop { Reaper.shared.enqueue(entry.job, on: $0.executor) }
             }
         }

@@ -22,7 +22,10 @@ extension LoopCore {
         noteLag()
         phase = .polling
         pollIsQuiet = ready.count == 0
-        var mayWait = pollIsQuiet && !stopRequested
+        // Whoever has just posted is likely to post again. One poll that does not wait costs this loop a microsecond;
+        // waking it up would cost the other thread as much for every post.
+        var mayWait = pollIsQuiet && !stopRequested && !inboxWasBusy
+        inboxWasBusy = false
         if mayWait {
             // ORDER: announce the sleep, then look. A poster does it the other way round; one of us sees the other.
             inbox.sleeping.store(true, ordering: .sequentiallyConsistent)
@@ -205,11 +208,10 @@ extension LoopCore {
             withLoop { unsafe entry.job.runSynchronously(on: $0.unownedExecutor) }
             return .job
         case .submission:
-            let submission = entry.takeSubmission()
-            do {
-                try withLoop { try submission.run(on: $0) }
-            } catch {
-                report(.uncaughtError(error), EntrySubject.submission.description)
+            withLoop { loop in
+                unsafe inbox.run(entry.submission, on: loop) {
+                    report(.uncaughtError($0), EntrySubject.submission.description)
+                }
             }
             return .submission
         }

@@ -59,6 +59,8 @@ final class LoopCore {
     /// The deadline that the libuv timer is set for.
     var armedDeadline = Int64.max
     var idleActive = false
+    /// Whether other threads have posted something since the last poll.
+    var inboxWasBusy = false
     /// How many libuv callbacks have entered since the loop was made.
     var inputs: UInt64 = 0
     var inputsBeforePoll: UInt64 = 0
@@ -153,6 +155,8 @@ final class LoopCore {
         return lastConnectionNumber
     }
 
+    private var isRunningHere: Bool { unsafe creactor_current_loop() == identity && state == .running }
+
     func handleOpened() { openHandles += 1 }
     func handleClosed() { openHandles -= 1 }
 
@@ -167,6 +171,7 @@ final class LoopCore {
     }
 
     func drainInbox() {
+        inboxWasBusy = true
         inbox.drain { ready.push($0) }
     }
 
@@ -204,13 +209,19 @@ final class LoopCore {
         return true
     }
 
+    /// Any thread. Nil if the loop is closed.
+    func submit(_ body: @escaping (EventLoop) throws -> Void) -> Submission? {
+        guard let submission = inbox.post(body) else { return nil }
+        // On the loop itself it goes straight on, so that it keeps its place among what is scheduled here.
+        if isRunningHere { inbox.drain { if collecting { inner.push($0) } else { ready.push($0) } } }
+        return submission
+    }
+
     /// Any thread. False if the loop is closed.
     func submit(_ entry: ReadyEntry) -> Bool {
-        if unsafe creactor_current_loop() == identity && state == .running {
-            enqueue(entry)
-            return true
-        }
-        return inbox.post(entry)
+        guard isRunningHere else { return inbox.post(entry) }
+        enqueue(entry)
+        return true
     }
 
     // MARK: Time

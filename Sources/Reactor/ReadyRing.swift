@@ -4,7 +4,7 @@
 // a job of Swift's runtime share one order without an allocation of their own:
 //   00  a job of Swift's runtime (its pointer)
 //   01  a callback: generation in the high half, index in the callback table above the tag
-//   10  a submission (its object's pointer, retained by the queue)
+//   10  a submission (the address of its entry in a chunk of the inbox)
 
 /// One entry of the ready ring or the inbox.
 struct ReadyEntry {
@@ -35,9 +35,9 @@ struct ReadyEntry {
         bits = UInt64(unsafe unsafeBitCast(job, to: UInt.self))
     }
 
-    init(submission: Submission) {
-        // SAFETY: the entry owns one reference; `takeSubmission` gives it back, exactly once.
-        bits = UInt64(UInt(bitPattern: unsafe Unmanaged.passRetained(submission).toOpaque())) | Kind.submission.rawValue
+    init(submission entry: UnsafeRawPointer) {
+        // An inbox entry is aligned to 8, which leaves the tag free.
+        bits = UInt64(UInt(bitPattern: entry)) | Kind.submission.rawValue
     }
 
     var callback: CallbackID {
@@ -49,13 +49,8 @@ struct ReadyEntry {
         unsafe unsafeBitCast(UInt(bits), to: UnownedJob.self)
     }
 
-    /// The submission, with the reference that the entry owned.
-    func takeSubmission() -> Submission {
-        // SAFETY: `init(submission:)` retained it, and every entry is taken from its queue exactly once.
-        unsafe Unmanaged<Submission>.fromOpaque(
-            UnsafeRawPointer(bitPattern: UInt(bits & ~3))!
-        ).takeRetainedValue()
-    }
+    /// Where in an inbox chunk the submission is.
+    var submission: UnsafeRawPointer { unsafe UnsafeRawPointer(bitPattern: UInt(bits & ~3))! }
 }
 
 /// A first-in, first-out ring of ready entries.

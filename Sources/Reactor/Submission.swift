@@ -1,11 +1,11 @@
-// The handle to a callback that was submitted from any thread. One word of state decides between running and
-// cancelling:
+// The handle to a callback that was submitted from any thread. It names a place in a chunk (see InboxChunk.swift), and
+// the state of that place decides between running and cancelling:
 //
-//   pending → running → done            the loop took it
-//   pending → cancelled                 someone cancelled first
-//   running → awaited → done            someone waits for the end of the run
+//   pending → running → done              the loop ran it
+//   pending → running → awaited → done    the same, and somebody waited for the end of the run
+//   pending → cancelled                   someone cancelled first
 //
-// Only the transition out of `pending` may touch the closure, so that it has exactly one taker.
+// Only the step out of `pending` may touch the closure, so that it has exactly one taker.
 
 internal import Synchronization
 
@@ -14,32 +14,12 @@ internal import Synchronization
 /// It may be dropped; the callback runs all the same.
 ///
 /// The corresponding asyncio name is the handle that `loop.call_soon_threadsafe` returns.
-@safe
-public final class Submission: Sendable {
-    typealias Body = (EventLoop) throws -> Void
-
-    private enum State: UInt8, AtomicRepresentable {
-        case pending
-        case running
-        case awaited
-        case done
-        case cancelled
-    }
-
-    private let state = Atomic<State>(.pending)
-    private let inbox: Inbox
-    // SAFETY: touched only by whoever moves `state` out of `.pending`, which happens once.
-    private nonisolated(unsafe) var body: Body?
-    // SAFETY: under the inbox's mutex.
-    private nonisolated(unsafe) var waiters: [UnsafeContinuation<Void, Never>] = unsafe []
-
-    init(_ body: @escaping Body, inbox: Inbox) {
-        unsafe self.body = body
-        self.inbox = inbox
-    }
+public struct Submission: Sendable {
+    let chunk: InboxChunk
+    let index: Int
 
     /// Whether the callback has neither run, nor begun to, nor been cancelled. Any thread; it may change at once.
-    public var isPending: Bool { state.load(ordering: .acquiring) == .pending }
+    public var isPending: Bool { chunk.state(index) == .pending }
 
     /// Prevents the callback from running, if it has not begun, and drops its closure at once. Any thread.
     ///
@@ -48,11 +28,7 @@ public final class Submission: Sendable {
     ///
     /// - Returns: Whether this call prevented it.
     @discardableResult
-    public func cancel() -> Bool {
-        guard transition(from: .pending, to: .cancelled) else { return false }
-        unsafe body = nil
-        return true
-    }
+    public func cancel() -> Bool { chunk.cancel(index) }
 
     /// Prevents the callback from running, or waits until it has ended.
     ///
@@ -63,45 +39,7 @@ public final class Submission: Sendable {
     /// - Returns: Whether this call prevented the run.
     public func cancelAndWait() async -> Bool {
         if cancel() { return true }
-        unsafe await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
-            let wait = inbox.locked {
-                guard transition(from: .running, to: .awaited) || state.load(ordering: .acquiring) == .awaited else {
-                    return false
-                }
-                unsafe waiters.append(continuation)
-                return true
-            }
-            if !wait { unsafe continuation.resume() }
-        }
+        unsafe await withUnsafeContinuation { continuation in unsafe chunk.resumeAtEnd(of: index, continuation) }
         return false
-    }
-
-    /// Runs the callback unless it was cancelled. The loop's thread only.
-    func run(on loop: EventLoop) throws {
-        guard transition(from: .pending, to: .running), let body = unsafe body.take() else { return }
-        defer { finish() }
-        try body(loop)
-    }
-
-    private func finish() {
-        if transition(from: .running, to: .done) { return }
-        let waiting = unsafe inbox.locked {
-            _ = transition(from: .awaited, to: .done)
-            return unsafe waiters.take()
-        }
-        for unsafe continuation in unsafe waiting { unsafe continuation.resume() }
-    }
-
-    private func transition(from old: State, to new: State) -> Bool {
-        state.compareExchange(expected: old, desired: new, ordering: .acquiringAndReleasing).exchanged
-    }
-}
-
-extension Array {
-    /// The elements, leaving nothing.
-    fileprivate mutating func take() -> [Element] {
-        let all = self
-        self = []
-        return all
     }
 }
