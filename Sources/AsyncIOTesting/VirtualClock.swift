@@ -30,16 +30,19 @@ public final class VirtualClock: LoopClock {
 
     /// Moves the clock forward.
     public func advance(by duration: Duration) {
-        precondition(duration >= .zero, "A clock cannot go back by \(duration).")
-        set(now.advanced(by: duration))
+        if duration < .zero { fatalError("A clock cannot go back by \(duration).") }
+        var shown = nanoseconds.load(ordering: .acquiring)
+        while true {
+            let next = LoopInstant(nanoseconds: shown).advanced(by: duration).nanoseconds
+            let (exchanged, original) = nanoseconds.compareExchange(
+                expected: shown, desired: next, ordering: .acquiringAndReleasing)
+            if exchanged { return }
+            shown = original
+        }
     }
 
     /// Jumps to `deadline`, if the clock jumps by itself. Called by the loop.
     public func idle(until deadline: LoopInstant) {
-        if jumps { set(deadline) }
-    }
-
-    private func set(_ instant: LoopInstant) {
-        nanoseconds.max(instant.nanoseconds, ordering: .acquiringAndReleasing)
+        if jumps { nanoseconds.max(deadline.nanoseconds, ordering: .acquiringAndReleasing) }
     }
 }

@@ -105,13 +105,13 @@ public struct Bytes: Sendable {
 extension Bytes: RandomAccessCollection {
     /// The byte at an index of this slice.
     public subscript(index: Int) -> UInt8 {
-        precondition(index >= startIndex && index < endIndex, "Index \(index) is not in \(startIndex)..<\(endIndex)")
+        require(index >= startIndex && index < endIndex, "Index \(index) is not in \(startIndex)..<\(endIndex)")
         return unsafe base[index]
     }
 
     /// A slice, which shares the memory and keeps the indices.
     public subscript(range: Range<Int>) -> Bytes {
-        precondition(
+        require(
             range.lowerBound >= startIndex && range.upperBound <= endIndex,
             "Range \(range) is not in \(startIndex)..<\(endIndex)"
         )

@@ -106,7 +106,7 @@ final class CallbackTable {
 
     @inline(never)
     private func append(_ body: @escaping Body, site: CallSite, inHeap: Bool) -> CallbackID {
-        precondition(used < Self.maximumCount, "More than \(Self.maximumCount) callbacks are scheduled at once.")
+        require(used < Self.maximumCount, "More than \(Self.maximumCount) callbacks are scheduled at once.")
         if used == capacity {
             let larger = UnsafeMutablePointer<Slot>.allocate(capacity: capacity * 2)
             unsafe larger.moveInitialize(from: slots, count: used)

@@ -68,6 +68,7 @@ public final class ConnectAttempt {
             return
         }
         do { try stream.apply(options) } catch { return fail(error) }
+        stream.onCloseWithoutTransport = nil
         succeed(.tcp(stream)) { stream.transport = $0 }
     }
 
@@ -87,7 +88,7 @@ public final class ConnectAttempt {
             core.report(.protocolError(error), "the protocol factory of a connection to \(address)")
             transport.fail(error)
         }
-        core.leave()
+        core.leave { transport.subject("connectionMade") }
     }
 
     /// Gives up because of `error`.
@@ -108,7 +109,7 @@ public final class ConnectAttempt {
         end()
         core.enter()
         onFailure(failure)
-        core.leave()
+        core.leave { "onFailure of a connection to \(address)" }
     }
 
     private func end() {

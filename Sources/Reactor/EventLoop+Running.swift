@@ -35,6 +35,7 @@ extension EventLoop {
         let completion = unsafe Completion<Value>(core)
         unsafe core.requireRunnable()
         try Crossing.call(begin, self, completion)
+        completion.attach()
         unsafe core.runForever()
         return try completion.take()
     }
@@ -51,8 +52,7 @@ extension EventLoop {
 
     /// Ends the run after the batch that is running.
     ///
-    /// Callbacks that were ready before this call still run; what they schedule waits for the next run. Called before
-    /// a run, it lets that run turn exactly once, without waiting. Called twice, it changes nothing.
+    /// The rest of its batch still runs; what that schedules waits for the next run. Called before a run, it lets that run turn exactly once, without waiting. Called twice, it changes nothing.
     ///
     /// The corresponding asyncio name is `loop.stop`; the corresponding libuv call is `uv_stop`.
     public func stop() { unsafe core.stop() }
@@ -84,8 +84,8 @@ extension EventLoop {
 public final class Completion<Value> {
     private let core: LoopCore
     private var result: Result<Value, any Error>?
-    /// Whether the run that waits for this has ended.
-    private var isOver = false
+    /// Whether a run waits for this, which completing it ends.
+    private var isAwaited = false
 
     init(_ core: LoopCore) { self.core = core }
 
@@ -101,11 +101,17 @@ public final class Completion<Value> {
     private func complete(_ result: Result<Value, any Error>) {
         guard self.result == nil else { return }
         self.result = result
-        if !isOver { core.stop() }
+        if isAwaited { core.stop() }
+    }
+
+    /// A run is about to wait for this. If it is complete already, that run turns once.
+    fileprivate func attach() {
+        isAwaited = true
+        if isComplete { core.stop() }
     }
 
     fileprivate func take() throws -> sending Value {
-        isOver = true
+        isAwaited = false
         guard let result else { throw LoopError.stoppedBeforeCompletion }
         // SAFETY: the value was sent to the loop, the loop has stopped, and this is the one reference to it that the
         // caller can reach.

@@ -66,7 +66,7 @@ class HandleBox {
     }
 
     fileprivate final func finishClosing() {
-        precondition(phase == .closing, "libuv closed a handle that is \(phase)")
+        require(phase == .closing, "libuv closed a handle that is \(phase)")
         phase = .closed
         unsafe raw.deallocate()
         unsafe core.handleClosed()

@@ -154,7 +154,7 @@ final class Inbox: Sendable {
                 return (chunk, index)
             }
         }
-        preconditionFailure("A submission belongs to no chunk of its inbox, which is a fault in swift-asyncio.")
+        fault("A submission belongs to no chunk of its inbox, which is a fault in swift-asyncio.")
     }
 
     /// Lets the chunks go that the loop is done with, those that can be used again into `reusable`.

@@ -55,7 +55,7 @@ public final class Listener {
         self.makeReceiver = makeReceiver
         localAddress = address
         maxConnections = options.maxConnections ?? Process.connectionLimit
-        precondition(maxConnections > 0, "A listener needs room for at least one connection.")
+        require(maxConnections > 0, "A listener needs room for at least one connection.")
     }
 
     func begin(_ backend: Backend) { self.backend = backend }
@@ -138,7 +138,7 @@ public final class Listener {
             core.report(.protocolError(error), "the protocol factory of \(summary)")
             transport.fail(error)
         }
-        core.leave()
+        core.leave { transport.subject("connectionMade") }
     }
 
     /// A connection has closed.

@@ -30,7 +30,7 @@ extension LoopCore {
     func close() -> CloseReport {
         guard state != .closed else { return CloseReport() }
         requireOwner("close()")
-        precondition(
+        require(
             unsafe state == .idle && creactor_current_loop() == nil,
             "An EventLoop cannot be closed by its own callback: call stop(), and close it when the run has returned."
         )
@@ -54,7 +54,7 @@ extension LoopCore {
         unsafe uv_walk(raw, closeLeftover, nil)
         while unsafe uv_run(raw, UV_RUN_DEFAULT) != 0 {}
         let status = unsafe uv_loop_close(raw)
-        precondition(status == 0, "libuv still holds a handle of this loop, which is a fault in swift-asyncio.")
+        require(status == 0, "libuv still holds a handle of this loop, which is a fault in swift-asyncio.")
         unsafe UnsafeMutableRawPointer(raw).deallocate()
         state = .closed
     }

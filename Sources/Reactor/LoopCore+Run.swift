@@ -24,12 +24,12 @@ extension LoopCore {
     /// Traps, with a sentence, where a run would be a mistake.
     func requireRunnable() {
         requireOwner("a run")
-        precondition(state != .running, "This EventLoop is already running; a callback cannot run it again.")
-        precondition(
+        require(state != .running, "This EventLoop is already running; a callback cannot run it again.")
+        require(
             state == .idle,
             "This EventLoop is closed and cannot run. Make a new one for each run of your program."
         )
-        unsafe precondition(
+        unsafe require(
             creactor_current_loop() == nil,
             "Cannot run an EventLoop while another one runs on this thread. Give each loop a thread of its own."
         )
@@ -62,7 +62,7 @@ extension LoopCore {
     }
 
     func requireOwner(_ what: String) {
-        precondition(
+        require(
             creactor_thread_id() == owner,
             "An EventLoop belongs to the thread that made it, and \(what) was called on another. "
                 + "From other threads use submit(_:) or `await` its methods."

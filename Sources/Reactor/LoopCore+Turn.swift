@@ -9,7 +9,7 @@
 // the poll began, a libuv callback runs what it made ready before it returns, once: the work of a message then follows
 // its bytes at once, while the memory that they are in is still warm and still unshared. Otherwise it only appends.
 //
-// Between two polls at most 61 batches run. One batch a poll costs a system call each; running until nothing is ready
+// Between two polls at most 61 batches and 4,096 callbacks run. One batch a poll costs a system call each; running until nothing is ready
 // would starve timers and input behind two callbacks that keep scheduling each other.
 
 internal import CLibUV
@@ -40,7 +40,7 @@ extension LoopCore {
             } else {
                 dropCancelledDeadlines()
                 // A virtual clock jumps when the poll brought nothing, so the poll must not wait for the deadline.
-                mayWait = deadlines.count == 0
+                mayWait = deadlines.top == nil || deadlines.top?.deadline == .max
             }
         }
         if mayWait == idleActive {
@@ -91,12 +91,16 @@ extension LoopCore {
     func enter() {
         inputs &+= 1
         collecting = pollIsQuiet
+        if timesCallbacks { entered = now }
     }
 
     /// Ends a libuv callback: runs what it has made ready, if the turn keeps that apart.
+    ///
+    /// - Parameter subject: What the callback was, should it have been slow.
     @inline(__always)
-    func leave() {
+    func leave(_ subject: () -> String) {
         collecting = false
+        if timesCallbacks { reportIfSlow(since: entered, subject) }
         if inner.count > 0 { runInner() }
     }
 
@@ -132,13 +136,20 @@ extension LoopCore {
         if stopRequested || singleTurn { unsafe uv_stop(raw) }
     }
 
+    /// How many entries run before the next poll at most, so that threads that post faster than the loop runs do not
+    /// keep it from its timers and its input.
+    private static var mostEntriesPerPoll: Int { 4_096 }
+
     private func runBatches() {
         var remaining = singleTurn ? 1 : configuration.batchesPerPoll
-        while remaining > 0 && !stopRequested {
+        var budget = remaining == 1 ? Int.max : Self.mostEntriesPerPoll
+        while remaining > 0 && budget > 0 && !stopRequested {
             drainInboxIfNeeded()
             guard ready.count > 0 else { return }
             remaining -= 1
-            runBatch(ready.count)
+            let size = min(ready.count, budget)
+            budget -= size
+            runBatch(size)
         }
     }
 
@@ -183,7 +194,7 @@ extension LoopCore {
     private func jumpIfIdle() {
         guard let clock = configuration.clock, ready.count == 0, inputs == inputsBeforePoll else { return }
         dropCancelledDeadlines()
-        guard let next = deadlines.top?.deadline else { return }
+        guard let next = deadlines.top?.deadline, next != .max else { return }
         clock.idle(until: LoopInstant(nanoseconds: next))
         moveDueTimers()
     }
@@ -219,17 +230,17 @@ extension LoopCore {
 
     @inline(never)
     private func runTimed(_ entry: ReadyEntry) {
-        timed { runNow(entry).description }
+        let start = now
+        let subject = runNow(entry)
+        reportIfSlow(since: start) { subject.description }
     }
 
-    /// Runs `body` and reports it by the name that it returns if it took the threshold or longer.
+    /// Reports what began at `start` and has just ended, if it took the threshold or longer.
     @inline(never)
-    func timed(_ body: () -> String) {
+    private func reportIfSlow(since start: LoopInstant, _ subject: () -> String) {
         guard let threshold = configuration.slowCallbackThreshold else { return }
-        let start = now
-        let name = body()
         let time = start.duration(to: now)
-        if time >= threshold { report(.slowCallback(time), name) }
+        if time >= threshold { report(.slowCallback(time), subject()) }
     }
 }
 

@@ -61,6 +61,8 @@ final class LoopCore {
     var idleActive = false
     /// Whether other threads have posted something since the last poll.
     var inboxWasBusy = false
+    /// When the libuv callback that is running began, if callbacks are timed.
+    var entered = LoopInstant(nanoseconds: 0)
     /// How many libuv callbacks have entered since the loop was made.
     var inputs: UInt64 = 0
     var inputsBeforePoll: UInt64 = 0
@@ -91,7 +93,7 @@ final class LoopCore {
     private(set) var memory: MemoryNetwork?
 
     init(_ configuration: EventLoop.Configuration) throws(SystemError) {
-        precondition(
+        require(
             configuration.batchesPerPoll > 0,
             "EventLoop.Configuration.batchesPerPoll must be at least 1, or nothing would ever run."
         )
@@ -194,7 +196,7 @@ final class LoopCore {
     /// A callback that is scheduled while the loop closes never runs; after that, scheduling is a mistake.
     @inline(never)
     private func refuse(_ id: CallbackID, _ deadline: LoopInstant?) -> Scheduled {
-        precondition(
+        require(
             state == .closing,
             "This EventLoop is closed: nothing can be scheduled on it any more. Make a new one."
         )

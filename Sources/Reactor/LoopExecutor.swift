@@ -21,7 +21,7 @@ final class LoopExecutor: SerialExecutor {
     }
 
     func checkIsolated() {
-        unsafe precondition(
+        unsafe require(
             core.isCurrent,
             "This code claims to run on the EventLoop '\(core.configuration.name)', but runs elsewhere. Reach the loop "
                 + "with submit(_:), or `await` a method of the loop."

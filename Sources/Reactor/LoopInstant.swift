@@ -47,6 +47,9 @@ public struct LoopInstant: InstantProtocol, Hashable, Sendable, CustomStringConv
 extension Duration {
     /// The duration in whole nanoseconds, rounded up, so that nothing happens early; saturated at 292 years.
     var saturatedNanoseconds: Int64 {
+        // `components` traps beyond 2^63 seconds.
+        if self >= .seconds(Int64.max) { return .max }
+        if self <= .seconds(Int64.min) { return .min }
         let (seconds, attoseconds) = components
         let rest = attoseconds / 1_000_000_000 + (attoseconds % 1_000_000_000 > 0 ? 1 : 0)
         let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)

@@ -12,7 +12,7 @@ final class MemoryNetwork {
     private var nextPort: UInt16 = 49_152
 
     init(core: LoopCore, capacity: Int, largestRead: Int) {
-        precondition(capacity > 0 && largestRead > 0, "A memory network needs room for at least one byte.")
+        require(capacity > 0 && largestRead > 0, "A memory network needs room for at least one byte.")
         self.core = LoopCoreReference(core)
         self.capacity = capacity
         self.largestRead = largestRead

@@ -20,7 +20,7 @@ public final class ReadBuffer {
     /// Where the next read begins. Move it forward to keep what was read, back to 0 to use the memory again.
     public var position = 0 {
         didSet {
-            precondition(
+            require(
                 position >= 0 && position <= capacity,
                 "ReadBuffer.position \(position) is outside its \(capacity) bytes."
             )
@@ -29,7 +29,7 @@ public final class ReadBuffer {
 
     /// Allocates a buffer of `capacity` zeroed bytes.
     public init(capacity: Int) {
-        precondition(capacity > 0, "A ReadBuffer needs room for at least one byte.")
+        require(capacity > 0, "A ReadBuffer needs room for at least one byte.")
         self.capacity = capacity
         unsafe memory = .allocate(byteCount: capacity, alignment: 16)
         unsafe memory.initializeMemory(as: UInt8.self, repeating: 0, count: capacity)
@@ -45,7 +45,7 @@ public final class ReadBuffer {
     ///   - owner: Kept alive with this object.
     @unsafe
     public init(unsafeMemory memory: UnsafeMutableRawBufferPointer, owner: AnyObject?) {
-        precondition(memory.count > 0, "A ReadBuffer needs room for at least one byte.")
+        require(memory.count > 0, "A ReadBuffer needs room for at least one byte.")
         capacity = memory.count
         unsafe self.memory = memory.baseAddress!
         self.owner = owner
@@ -58,7 +58,7 @@ public final class ReadBuffer {
 
     /// Calls `body` with the bytes of `range`.
     public func withBytes<R, E: Error>(_ range: Range<Int>, _ body: (RawSpan) throws(E) -> R) throws(E) -> R {
-        precondition(
+        require(
             range.lowerBound >= 0 && range.upperBound <= capacity,
             "Range \(range) is outside the \(capacity) bytes of this ReadBuffer."
         )

@@ -25,6 +25,8 @@ final class ReadSlab {
     // SAFETY: `current`, not counted.
     private var lent: Unmanaged<ByteStorage>
     private var retired: [ByteStorage] = []
+    /// A slab that was retired and that nobody holds any more.
+    private var spare: ByteStorage?
 
     /// The room for the next read: the free tail of the current slab.
     // SAFETY: within the memory of `current`, behind every slice that was handed over and may be alive.
@@ -81,7 +83,9 @@ final class ReadSlab {
             startOver()
             return
         }
-        if !mustCopy(count) {
+        let copied = mustCopy(count)
+        sortOutRetired()
+        if !copied {
             let used = unsafe current.memory.distance(to: room.baseAddress!) + count
             unsafe room = UnsafeMutableRawBufferPointer(start: current.memory + used, count: Self.capacity - used)
         }
@@ -89,19 +93,20 @@ final class ReadSlab {
         if unsafe room.count < Self.leastRoom { retire() }
     }
 
+    /// Notices which retired slabs nobody holds any more: one is kept for further use, the others go.
+    private func sortOutRetired() {
+        for index in retired.indices.reversed() where isKnownUniquelyReferenced(&retired[index]) {
+            let free = retired.remove(at: index)
+            if spare == nil { spare = free }
+        }
+    }
+
     /// Replaces a slab that is full of slices that are alive, by one that has become free or by a new one.
     private func retire() {
-        for index in retired.indices where isKnownUniquelyReferenced(&retired[index]) {
-            let free = retired[index]
-            retired[index] = current
-            current = free
-            startOver()
-            return
-        }
         // With every slab pinned only a first slice is handed over, and that leaves the least room behind it.
         assert(retired.count < Self.maximumRetired, "a slab is full although its reads are copied")
         retired.append(current)
-        current = ByteStorage.make(capacity: Self.capacity)
+        current = spare.take() ?? ByteStorage.make(capacity: Self.capacity)
         startOver()
     }
 

@@ -32,7 +32,7 @@ final class Reaper: Sendable {
         unsafe creactor_mutex_unlock(mutex)
         guard start else { return }
         let error = unsafe creactor_thread_start("asyncio-reaper", { _ in Reaper.shared.runForever() }, nil)
-        precondition(error == 0, "Cannot start the thread that finishes the tasks of closed loops: errno \(error).")
+        require(error == 0, "Cannot start the thread that finishes the tasks of closed loops: errno \(error).")
     }
 
     private func runForever() {

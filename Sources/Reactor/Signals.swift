@@ -101,7 +101,7 @@ private final class SignalHandle: HandleBox, LiveHandle {
         guard let body else { return }
         unsafe core.enter()
         do { try body() } catch { unsafe core.report(.uncaughtError(error), "the watch on \(signal)") }
-        unsafe core.leave()
+        unsafe core.leave { summary }
     }
 
     override func didClose() { body = nil }

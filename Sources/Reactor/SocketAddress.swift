@@ -56,10 +56,11 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
         }
         self.port = number
         var text = host
-        if text.hasPrefix("[") && text.hasSuffix("]") { text = String(text.dropFirst().dropLast()) }
+        let isBracketed = text.hasPrefix("[") && text.hasSuffix("]")
+        if isBracketed { text = String(text.dropFirst().dropLast()) }
         var v4 = sockaddr_in()
         var v6 = sockaddr_in6()
-        if unsafe uv_ip4_addr(text, 0, &v4) == 0 {
+        if unsafe !isBracketed && uv_ip4_addr(text, 0, &v4) == 0 {
             storage = .v4(v4.sin_addr.s_addr)
         } else if unsafe uv_ip6_addr(text, 0, &v6) == 0 {
             storage = Self.read(v6)

@@ -22,7 +22,7 @@ public struct StreamOptions: Sendable, Hashable {
     public init() {}
 
     func validate() {
-        precondition(
+        require(
             writeLowWaterMark >= 0 && writeHighWaterMark >= writeLowWaterMark,
             "Write marks must satisfy 0 <= low <= high, but are \(writeLowWaterMark) and \(writeHighWaterMark)."
         )

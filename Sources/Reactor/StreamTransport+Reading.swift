@@ -70,7 +70,7 @@ extension StreamTransport {
     func didReceive(_ count: Int) {
         core.statistics.bytesReceived &+= UInt64(count)
         core.enter()
-        if isPlain && !core.slab.isShared {
+        if !isBuffered && !core.slab.isShared {
             do {
                 // The slab keeps what it lends for the length of the call; no read can begin within it.
                 try core.withLoop { loop in
@@ -86,21 +86,12 @@ extension StreamTransport {
         } else {
             deliverTheLongWay(count)
         }
-        core.leave()
+        core.leave { subject(isBuffered ? "bufferUpdated" : "dataReceived") }
     }
 
     @inline(never)
     private func deliverTheLongWay(_ count: Int) {
-        if core.timesCallbacks {
-            core.timed {
-                if isBuffered { deliverBuffered(count) } else { deliverBytes(count) }
-                return subject(isBuffered ? "bufferUpdated" : "dataReceived")
-            }
-        } else if isBuffered {
-            deliverBuffered(count)
-        } else {
-            deliverBytes(count)
-        }
+        if isBuffered { deliverBuffered(count) } else { deliverBytes(count) }
     }
 
     private func deliverBytes(_ count: Int) {
@@ -137,7 +128,7 @@ extension StreamTransport {
         } catch {
             protocolFailed(error, in: "eofReceived")
         }
-        core.leave()
+        core.leave { subject("eofReceived") }
     }
 
     /// Reading failed, and with it the connection.

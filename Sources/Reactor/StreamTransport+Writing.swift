@@ -110,7 +110,7 @@ extension StreamTransport {
     /// The corresponding asyncio name is `WriteTransport.set_write_buffer_limits`.
     public func setWriteBufferLimits(high: Int, low: Int? = nil) {
         let low = low ?? high / 4
-        precondition(low >= 0 && high >= low, "Write marks must satisfy 0 <= low <= high, but are \(low) and \(high).")
+        require(low >= 0 && high >= low, "Write marks must satisfy 0 <= low <= high, but are \(low) and \(high).")
         highWaterMark = high
         lowWaterMark = low
         pauseIfNeeded()
@@ -121,7 +121,7 @@ extension StreamTransport {
     @inline(__always)
     private var mayWrite: Bool {
         guard phase == .open else { return false }
-        precondition(!endRequested, "write(_:) after writeEOF(): the end of the stream has been sent or is about to be.")
+        require(!endRequested, "write(_:) after writeEOF(): the end of the stream has been sent or is about to be.")
         return true
     }
 
@@ -175,7 +175,7 @@ extension StreamTransport {
         core.statistics.bytesSent &+= UInt64(sent)
         core.enter()
         resumeIfNeeded()
-        core.leave()
+        core.leave { subject("resumeWriting") }
         // The protocol may have written more, or closed.
         guard !driverClosing else { return }
         if queue.byteCount > 0 {

@@ -33,8 +33,6 @@ public final class StreamTransport {
     // SAFETY: the same object, not counted: used only while `receiver` holds it.
     private(set) var hotReceiver: Unmanaged<Receiver>!
     private(set) var isBuffered = false
-    /// Whether what arrives takes the short way: a stream protocol, and nobody times callbacks.
-    private(set) var isPlain = false
     private var listener: Listener?
     /// The place in the listener's list of connections.
     var indexInListener = 0
@@ -139,8 +137,8 @@ public final class StreamTransport {
         fail(error)
     }
 
-    func subject(_ method: StaticString) -> String {
-        let name = receiver.map { "\(type(of: $0.base))" } ?? "a protocol"
+    func subject(_ method: StaticString, of lost: Receiver? = nil) -> String {
+        let name = (receiver ?? lost).map { "\(type(of: $0.base))" } ?? "a protocol"
         return "\(name).\(method) on \(summary)"
     }
 
@@ -155,7 +153,6 @@ public final class StreamTransport {
         self.receiver = receiver
         unsafe hotReceiver = Unmanaged.passUnretained(receiver)
         isBuffered = receiver.buffered != nil
-        isPlain = !isBuffered && !core.timesCallbacks
         do {
             try core.withLoop { try core.crossings.made(receiver.base, self, $0) }
         } catch {
@@ -178,7 +175,7 @@ public final class StreamTransport {
         guard let receiver = receiver.take() else { return }
         core.enter()
         core.withLoop { core.crossings.lost(receiver.base, self, failure, $0) }
-        core.leave()
+        core.leave { subject("connectionLost", of: receiver) }
     }
 
     /// Called for what is still open when the loop closes.
