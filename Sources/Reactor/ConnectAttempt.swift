@@ -43,13 +43,14 @@ public final class ConnectAttempt {
 
     func begin(timeout: Duration?) throws(SystemError) {
         let stream = try TCPStream(on: core)
-        stream.onCloseWithoutTransport = { [self] in finishFailing() }
+        stream.attempt = self
         self.stream = stream
         do throws(SystemError) {
             try ConnectRequest(self).submit(to: stream, address)
         } catch {
             // The caller hears of it by the throw, not by `onFailure` as well.
             end()
+            stream.attempt = nil
             stream.close()
             throw SystemError(error.code, call: error.call, address: address)
         }
@@ -62,33 +63,39 @@ public final class ConnectAttempt {
     }
 
     fileprivate func didConnect(_ status: CInt) {
+        core.noteInput()
         guard isPending, failure == nil, let stream else { return }
         guard status >= 0 else {
             fail(SystemError(status: status, call: "uv_tcp_connect", address: address))
             return
         }
         do { try stream.apply(options) } catch { return fail(error) }
-        stream.onCloseWithoutTransport = nil
-        succeed(.tcp(stream)) { stream.transport = $0 }
+        succeed(.tcp(stream)) {
+            stream.attempt = nil
+            stream.transport = $0
+        }
     }
 
     // MARK: Either way
 
     /// The driver is connected: makes the protocol and hands it the connection.
     func succeed(_ driver: StreamDriver, _ attach: (StreamTransport) -> Void) {
-        guard let makeReceiver else { return }
-        end()
-        let transport = StreamTransport(core: core, options: options, listener: nil)
-        transport.driver = driver
-        attach(transport)
+        guard let makeReceiver, failure == nil else { return }
         core.enter()
         do {
-            transport.begin(with: try makeReceiver())
+            let receiver = try makeReceiver()
+            // The factory may have cancelled.
+            if failure == nil {
+                end()
+                let transport = StreamTransport(core: core, options: options, listener: nil)
+                transport.driver = driver
+                attach(transport)
+                transport.begin(with: receiver)
+            }
         } catch {
-            core.report(.protocolError(error), "the protocol factory of a connection to \(address)")
-            transport.fail(error)
+            fail(error)
         }
-        core.leave { transport.subject("connectionMade") }
+        core.leave { "connectionMade of a connection to \(address)" }
     }
 
     /// Gives up because of `error`.
@@ -98,12 +105,12 @@ public final class ConnectAttempt {
         if let stream {
             stream.close(reset: true)
         } else {
-            let site = CallSite(file: #fileID, line: #line)
-            _ = core.scheduleSoon({ [self] in finishFailing() }, site: site)
+            core.memory?.attemptFailed(self)
         }
     }
 
-    private func finishFailing() {
+    /// What was being made has closed: tells why.
+    func didFail() {
         guard let onFailure else { return }
         let failure = failure ?? LoopError.loopClosed
         end()

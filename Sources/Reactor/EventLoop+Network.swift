@@ -50,7 +50,7 @@ extension EventLoop {
     ///   - address: The peer.
     ///   - options: The settings of the connection.
     ///   - timeout: How long to try; nil leaves it to the system, which takes minutes.
-    ///   - makeProtocol: Called on the loop when the connection is there.
+    ///   - makeProtocol: Called on the loop when the connection is there. If it throws, `onFailure` gets the error.
     ///   - onFailure: Receives ``SystemError``, ``LoopError/timedOut(_:)`` or `CancellationError`.
     /// - Returns: A token that can cancel the attempt; it may be dropped.
     /// - Throws: ``SystemError`` if the attempt could not even begin; `onFailure` is then not called.
@@ -73,7 +73,7 @@ extension EventLoop {
     ///   - address: The peer.
     ///   - options: The settings of the connection.
     ///   - timeout: How long to try; nil leaves it to the system, which takes minutes.
-    ///   - makeProtocol: Called on the loop when the connection is there.
+    ///   - makeProtocol: Called on the loop when the connection is there. If it throws, `onFailure` gets the error.
     ///   - onFailure: Receives ``SystemError``, ``LoopError/timedOut(_:)`` or `CancellationError`.
     /// - Returns: A token that can cancel the attempt; it may be dropped.
     /// - Throws: ``SystemError`` if the attempt could not even begin; `onFailure` is then not called.

@@ -62,6 +62,7 @@ class HandleBox {
     final func close() {
         guard phase == .open else { return }
         phase = .closing
+        unsafe core.handleIsClosing()
         unsafe uv_close(handle, onHandleClosed)
     }
 

@@ -83,6 +83,7 @@ final class ListenerHandle: LiveHandle {
     func resumeAccepting() { handle?.acceptPending() }
 
     fileprivate func canConnect(_ handle: AcceptingHandle, _ status: CInt) {
+        core.noteInput()
         guard status >= 0 else {
             didFail(SystemError(status: status, call: "accept"))
             return

@@ -42,6 +42,7 @@ extension LoopCore {
         inbox.close()
         report.droppedCallbacks = dropScheduled()
         report.handles = closeHandles()
+        memory?.loopIsClosing()
         handles.closeAll()
         // SAFETY: the loop is open until `uv_loop_close` succeeds, and every handle on it is closing.
         while unsafe uv_run(raw, UV_RUN_DEFAULT) != 0 {}
@@ -66,7 +67,7 @@ extension LoopCore {
         while ready.count > 0 || inner.count > 0 {
             let entry = ready.count > 0 ? ready.pop() : inner.pop()
             switch entry.kind {
-            case .callback: break
+            case .callback, .memoryEvent: break
             case .submission: if unsafe inbox.discard(entry.submission) { submissions += 1 }
             case .job: withLoop { Reaper.shared.enqueue(entry.job, on: $0.executor) }
             }

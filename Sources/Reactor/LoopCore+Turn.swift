@@ -94,6 +94,9 @@ extension LoopCore {
         if timesCallbacks { entered = now }
     }
 
+    /// Notes a libuv callback that calls nobody.
+    func noteInput() { inputs &+= 1 }
+
     /// Ends a libuv callback: runs what it has made ready, if the turn keeps that apart.
     ///
     /// - Parameter subject: What the callback was, should it have been slow.
@@ -192,7 +195,9 @@ extension LoopCore {
 
     /// Lets a virtual clock jump to the next deadline when the poll brought nothing and nothing is ready.
     private func jumpIfIdle() {
-        guard let clock = configuration.clock, ready.count == 0, inputs == inputsBeforePoll else { return }
+        guard let clock = configuration.clock, ready.count == 0 else { return }
+        // A handle that is closing has something to say yet, in this very turn.
+        guard inputs == inputsBeforePoll, closingHandles == 0 else { return }
         dropCancelledDeadlines()
         guard let next = deadlines.top?.deadline, next != .max else { return }
         clock.idle(until: LoopInstant(nanoseconds: next))
@@ -225,6 +230,9 @@ extension LoopCore {
                 }
             }
             return .submission
+        case .memoryEvent:
+            memory?.runNext()
+            return .memoryEvent
         }
     }
 
@@ -250,6 +258,7 @@ private enum EntrySubject: CustomStringConvertible {
     case callback(CallSite)
     case job
     case submission
+    case memoryEvent
 
     var description: String {
         switch self {
@@ -257,6 +266,7 @@ private enum EntrySubject: CustomStringConvertible {
         case .callback(let site): "callback scheduled at \(site.description)"
         case .job: "a job of a Swift task"
         case .submission: "callback submitted from another thread"
+        case .memoryEvent: "an event of the memory network"
         }
     }
 }

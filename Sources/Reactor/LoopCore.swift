@@ -41,6 +41,8 @@ final class LoopCore {
     var state = State.idle
     private(set) var handles: LoopHandles!
     private(set) var openHandles = 0
+    /// Handles whose close callback has not run yet.
+    private(set) var closingHandles = 0
 
     // MARK: The queues
 
@@ -160,7 +162,11 @@ final class LoopCore {
     private var isRunningHere: Bool { unsafe creactor_current_loop() == identity && state == .running }
 
     func handleOpened() { openHandles += 1 }
-    func handleClosed() { openHandles -= 1 }
+    func handleIsClosing() { closingHandles += 1 }
+    func handleClosed() {
+        openHandles -= 1
+        closingHandles -= 1
+    }
 
     // MARK: Getting work in
 

@@ -1,5 +1,6 @@
 // The network in memory: who listens where, and how connections come about. It lives within one loop and uses nothing
-// but the loop's queue, so that a test on it is as exact as the loop's order.
+// but the loop's queue, so that a test on it is as exact as the loop's order. Its events have a queue of their own, of
+// which each has an entry in the loop's: so they are in order with callbacks, and not counted among them.
 
 /// The memory network of a loop.
 final class MemoryNetwork {
@@ -8,6 +9,11 @@ final class MemoryNetwork {
     let largestRead: Int
     private var listeners: [SocketAddress: MemoryListener] = [:]
     private var streams: [MemoryStream] = []
+    /// Attempts that are under way, and those that have failed and were not told yet.
+    private var attempts: [ConnectAttempt] = []
+    private var failing: [ConnectAttempt] = []
+    private var events: [() -> Void] = []
+    private var nextEvent = 0
     /// Where the search for a free port goes on, as an operating system does it.
     private var nextPort: UInt16 = 49_152
 
@@ -30,9 +36,11 @@ final class MemoryNetwork {
     func stopListening(on address: SocketAddress) { listeners[address] = nil }
 
     func connect(_ attempt: ConnectAttempt, to address: SocketAddress) {
+        attempts.append(attempt)
         soon { [self] in
-            guard attempt.isPending else { return }
+            guard forget(attempt) else { return }
             guard let listener = listeners[address] else {
+                attempts.append(attempt)
                 attempt.fail(SystemError(.connectionRefused, call: "uv_tcp_connect", address: address))
                 return
             }
@@ -42,19 +50,73 @@ final class MemoryNetwork {
             let server = MemoryStream(self, local: address, remote: local)
             client.connect(to: server)
             streams += [client, server]
-            attempt.succeed(.memory(client)) { client.transport = $0 }
+            attempts.append(attempt)
+            attempt.succeed(.memory(client)) { [self] in
+                _ = forget(attempt)
+                client.transport = $0
+            }
             listener.arrived(server)
+            // Nobody took this end: its factory threw, or cancelled.
+            if client.transport == nil { client.close(reset: true) }
         }
+    }
+
+    /// An attempt has failed: tells it so, soon or, as the loop closes, now.
+    func attemptFailed(_ attempt: ConnectAttempt) {
+        guard forget(attempt) else { return }
+        if core.value.state == .closing {
+            attempt.didFail()
+        } else {
+            failing.append(attempt)
+            soon { [self] in
+                failing.removeAll { $0 === attempt }
+                attempt.didFail()
+            }
+        }
+    }
+
+    /// Whether the attempt was under way.
+    private func forget(_ attempt: ConnectAttempt) -> Bool {
+        guard let index = attempts.firstIndex(where: { $0 === attempt }) else { return false }
+        attempts.remove(at: index)
+        return true
     }
 
     func didClose(_ stream: MemoryStream) { streams.removeAll { $0 === stream } }
 
+    // MARK: Events
+
     /// Runs `body` in the loop's next batch.
     func soon(_ body: @escaping () -> Void) {
-        _ = core.value.scheduleSoon(body, site: CallSite(file: #fileID, line: #line))
+        events.append(body)
+        core.value.enqueue(.memoryEvent)
     }
 
-    var liveHandles: [any LiveHandle] { listeners.values.sorted { $0.summary < $1.summary } + streams }
+    /// Runs the oldest event. Called by the loop for each entry.
+    func runNext() {
+        let body = events[nextEvent]
+        events[nextEvent] = {}
+        nextEvent += 1
+        if nextEvent == events.count {
+            events.removeAll(keepingCapacity: true)
+            nextEvent = 0
+        }
+        body()
+    }
+
+    /// Tells whoever was about to hear of a failure, as the loop closes.
+    func loopIsClosing() {
+        events = []
+        nextEvent = 0
+        let waiting = failing
+        failing = []
+        for attempt in waiting { attempt.didFail() }
+        for attempt in attempts { attempt.fail(LoopError.loopClosed) }
+        // What was closing already was not told yet.
+        for stream in streams { stream.closeWithLoop() }
+    }
+
+    var liveHandles: [any LiveHandle] { listeners.values.sorted { $0.summary < $1.summary } + streams.filter { !$0.isClosed } }
 
     private func freePort() -> UInt16 {
         nextPort = nextPort == .max ? 49_152 : nextPort + 1
@@ -83,6 +145,7 @@ final class MemoryListener: LiveHandle {
 
     /// A client has connected; its end of the connection is there, ours waits to be accepted.
     func arrived(_ stream: MemoryStream) {
+        guard listener != nil else { return stream.close(reset: true) }
         backlog.append(stream)
         resumeAccepting()
     }

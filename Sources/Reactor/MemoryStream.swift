@@ -20,7 +20,7 @@ final class MemoryStream: LiveHandle {
     /// What was handed to `write` and does not fit yet.
     private var outbound: [Bytes] = []
     private var outboundIsActive = false
-    private var isClosed = false
+    private(set) var isClosed = false
 
     init(_ network: MemoryNetwork, local: SocketAddress, remote: SocketAddress) {
         self.network = network
@@ -51,16 +51,14 @@ final class MemoryStream: LiveHandle {
 
     private func deliver() {
         guard isReading, !isClosed, let transport else { return }
+        // As libuv does it: it asks for room first, and no room is a pause, or the end of the transport.
+        let room = unsafe wasReset ? nil : transport.room()
         if wasReset {
             isReading = false
             transport.didFailReading(SystemError(.connectionReset, call: "read", address: remoteAddress))
-        } else if !inbound.isEmpty {
-            let room = unsafe transport.room()
-            // No room is a pause, or the end of the transport.
-            guard room.count > 0 else {
-                isReading = false
-                return
-            }
+        } else if let room = unsafe room, room.count == 0 {
+            isReading = false
+        } else if let room = unsafe room, !inbound.isEmpty {
             let count = min(room.count, inbound.count, network.largestRead)
             // SAFETY: the room is at least that large, and stays valid until `didReceive`.
             unsafe inbound.withUnsafeBytes { unsafe room.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[..<count])) }
@@ -151,7 +149,6 @@ final class MemoryStream: LiveHandle {
         if reset || !inbound.isEmpty { peer?.broke() } else { peer?.ended() }
         inbound = []
         outbound = []
-        network.didClose(self)
         if network.core.value.state == .closing {
             finishClosing()
         } else {
@@ -160,6 +157,7 @@ final class MemoryStream: LiveHandle {
     }
 
     private func finishClosing() {
+        network.didClose(self)
         let transport = transport.take()
         peer = nil
         transport?.didClose()
@@ -176,6 +174,8 @@ final class MemoryStream: LiveHandle {
     var summary: String { transport.map { "memory \($0.summary)" } ?? "memory connection \(localAddress)" }
     var closingOrder: Int { 1 }
     func closeWithLoop() {
+        // It may be closing already, and its last event gone with the queue.
+        if isClosed { return finishClosing() }
         if let transport { transport.closeWithLoop() } else { close(reset: true) }
     }
 }

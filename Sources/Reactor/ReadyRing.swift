@@ -1,10 +1,11 @@
 // The queue of what is ready to run: a power-of-two ring of one-word entries, grown by doubling, first in first out.
 //
-// An entry is one of three things, told apart by its two low bits, so that a callback, a cross-thread submission and
+// An entry is one of four things, told apart by its two low bits, so that a callback, a cross-thread submission and
 // a job of Swift's runtime share one order without an allocation of their own:
 //   00  a job of Swift's runtime (its pointer)
 //   01  a callback: generation in the high half, index in the callback table above the tag
 //   10  a submission (the address of its entry in a chunk of the inbox)
+//   11  an event of the memory network, which keeps them in order
 
 /// One entry of the ready ring or the inbox.
 struct ReadyEntry {
@@ -14,17 +15,22 @@ struct ReadyEntry {
         case job = 0
         case callback = 1
         case submission = 2
+        case memoryEvent = 3
     }
 
     var kind: Kind {
         switch bits & 3 {
         case 0: .job
         case 1: .callback
-        default: .submission
+        case 2: .submission
+        default: .memoryEvent
         }
     }
 
     init(bits: UInt64) { self.bits = bits }
+
+    /// The next event of the memory network.
+    static var memoryEvent: ReadyEntry { ReadyEntry(bits: Kind.memoryEvent.rawValue) }
 
     init(callback id: CallbackID) {
         bits = UInt64(id.generation) << 32 | UInt64(id.index) << 2 | Kind.callback.rawValue

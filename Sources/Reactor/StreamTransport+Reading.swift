@@ -17,7 +17,11 @@ extension StreamTransport {
     /// The corresponding asyncio name is `ReadTransport.resume_reading`.
     public func resumeReading() {
         wantsReading = true
-        if phase == .open && !isDriverReading && !hasReachedEnd { startDriverReading() }
+        if endIsWaiting {
+            endIsWaiting = false
+            let site = CallSite(file: #fileID, line: #line)
+            _ = core.scheduleSoon({ [self] in didReachEnd() }, site: site)
+        } else if phase == .open && !isDriverReading && !hasReachedEnd { startDriverReading() }
     }
 
     func startDriverReading() {
@@ -118,8 +122,12 @@ extension StreamTransport {
     /// The peer has sent its last byte. The driver has stopped reading.
     func didReachEnd() {
         isDriverReading = false
-        hasReachedEnd = true
         activeBuffer = nil
+        guard wantsReading else {
+            endIsWaiting = true
+            return
+        }
+        hasReachedEnd = true
         guard phase == .open, let receiver else { return }
         core.enter()
         do {

@@ -65,7 +65,8 @@ extension StreamTransport {
     ///
     /// Like ``write(_:)-(Bytes)``. The corresponding asyncio name is `WriteTransport.writelines`.
     public func write(contentsOf pieces: [Bytes]) {
-        guard mayWrite else { return }
+        // Empty pieces would be system calls, or faults, about nothing.
+        guard mayWrite, pieces.contains(where: { !$0.isEmpty }) else { return }
         var rest = pieces[...]
         if queue.byteCount == 0 {
             guard var sent = accepted(driver.tryWrite(rest.prefix(WriteQueue.mostBuffers))) else { return }
@@ -166,6 +167,7 @@ extension StreamTransport {
 
     /// A request is done.
     func didWrite(_ status: CInt) {
+        core.noteInput()
         let sent = queue.didSend()
         guard !driverClosing else { return }
         if status < 0 {
@@ -189,6 +191,7 @@ extension StreamTransport {
 
     /// The end of the stream has been sent, or cannot be.
     func didShutDown() {
+        core.noteInput()
         endSent = true
         if phase == .closing { closeDriver(reset: false) }
     }

@@ -47,6 +47,8 @@ public final class StreamTransport {
     var wantsReading = true
     var isDriverReading = false
     var hasReachedEnd = false
+    /// The end has come while reading was paused.
+    var endIsWaiting = false
     var activeBuffer: ReadBuffer?
 
     // Writing: see StreamTransport+Writing.swift
@@ -158,7 +160,7 @@ public final class StreamTransport {
         } catch {
             protocolFailed(error, in: "connectionMade")
         }
-        if phase == .open && wantsReading { startDriverReading() }
+        if phase == .open && wantsReading && !isDriverReading { startDriverReading() }
     }
 
     /// The driver is gone: the last thing that happens to a transport.

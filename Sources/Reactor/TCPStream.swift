@@ -13,8 +13,8 @@ final class TCPStream: HandleBox, LiveHandle {
     }
     // SAFETY: the same object, not counted: `transport` holds it, and is let go only in the close callback.
     private var hotTransport: Unmanaged<StreamTransport>?
-    /// Told instead of the transport when the handle closes before it has one.
-    var onCloseWithoutTransport: (() -> Void)?
+    /// Told instead of the transport while there is none.
+    var attempt: ConnectAttempt?
     private var writeRequest: WriteRequest?
     /// Whether libuv is asking for room. It goes on using the stream's callbacks after that, so that the stream must
     /// not be closed before the read callback that follows.
@@ -67,14 +67,26 @@ final class TCPStream: HandleBox, LiveHandle {
 
     @inline(never)
     private func didNotRead(_ status: CInt) {
+        unsafe core.noteInput()
         if status == UV_ENOBUFS.rawValue {
             // Nobody wanted the bytes: this is where reading stops.
             unsafe uv_read_stop(stream)
             if closeAfterRoom { super.close() }
         } else if status == UV_EOF.rawValue {
-            transport?.didReachEnd()
+            didReachEnd()
         } else {
             transport?.didFailReading(SystemError(status: status, call: "read", address: transport?.remoteAddress))
+        }
+    }
+
+    /// libuv up to 1.51 also reports an end when the peer has reset the connection behind bytes that it had sent. The
+    /// socket knows the difference, and half a file must not look like a file.
+    private func didReachEnd() {
+        let status = creactor_pending_error(descriptor)
+        if status < 0 {
+            transport?.didFailReading(SystemError(status: status, call: "read", address: transport?.remoteAddress))
+        } else {
+            transport?.didReachEnd()
         }
     }
 
@@ -137,14 +149,20 @@ final class TCPStream: HandleBox, LiveHandle {
     override func didClose() {
         writeRequest = nil
         let transport = transport.take()
-        let other = onCloseWithoutTransport.take()
-        if let transport { transport.didClose() } else { other?() }
+        let attempt = attempt.take()
+        if let transport { transport.didClose() } else { attempt?.didFail() }
     }
 
     override var summary: String { transport.map { "TCP \($0.summary)" } ?? "TCP connection being made" }
     var closingOrder: Int { 1 }
     func closeWithLoop() {
-        if let transport { transport.closeWithLoop() } else { close(reset: true) }
+        if let transport {
+            transport.closeWithLoop()
+        } else if let attempt {
+            attempt.fail(LoopError.loopClosed)
+        } else {
+            close(reset: true)
+        }
     }
 }
 

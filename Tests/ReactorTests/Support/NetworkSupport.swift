@@ -137,6 +137,8 @@ func play(
         #expect(scene.server.story + scene.client.story == [], sourceLocation: sourceLocation)
         return {
             #expect(!scene.server.wasNested && !scene.client.wasNested, "re-entered", sourceLocation: sourceLocation)
+            scene.server.forget()
+            scene.client.forget()
             unsafe story = Story(
                 server: scene.server.story,
                 client: scene.client.story,

@@ -59,11 +59,15 @@ final class Probe: StreamProtocol {
     func connectionLost(_ transport: StreamTransport, _ error: (any Error)?, on loop: isolated EventLoop) {
         check(transport)
         note(error.map { "lost \(word($0))" } ?? "lost") { onLost?(transport, error) }
-        // Closures that tests made refer to the other probe, and it to this one.
-        (onMade, onData, onEOF, onPause, onResume, onLost) = (nil, nil, nil, nil, nil, nil)
-        whenOver?()
-        whenOver = nil
-        self.transport = nil
+        let over = whenOver
+        forget()
+        over?()
+    }
+
+    /// Lets go of what the test gave it: closures refer to the other probe, and it to this one.
+    func forget() {
+        (onMade, onData, onEOF, onPause, onResume, onLost, whenOver) = (nil, nil, nil, nil, nil, nil, nil)
+        transport = nil
     }
 
     private func check(_ transport: StreamTransport) {
