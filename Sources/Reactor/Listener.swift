@@ -13,7 +13,7 @@
 public final class Listener {
     let core: LoopCore
     let options: ListenerOptions
-    private let makeReceiver: () throws -> Receiver
+    private var makeReceiver: (() throws -> Receiver)?
     private var connections: [StreamTransport] = []
     private var backend: Backend?
     private var onDrained: [() -> Void] = []
@@ -64,6 +64,7 @@ public final class Listener {
     ///
     /// Idempotent. The corresponding asyncio name is `Server.close`.
     public func close() {
+        makeReceiver = nil
         switch backend.take() {
         case .tcp(let handle): handle.stop()
         case .memory(let listener): listener.stop()
@@ -74,18 +75,20 @@ public final class Listener {
     /// Stops accepting, gives the open connections until `limit` to end by themselves, and then aborts them.
     ///
     /// - Parameters:
-    ///   - limit: How long to wait; zero aborts at once.
+    ///   - limit: How long to wait; zero aborts in the loop's next turn. Of several calls the earliest end counts.
     ///   - done: Called on the loop, once, when no connection is open any more; never before this returns.
     public func drain(within limit: Duration, _ done: @escaping () -> Void) {
         close()
         onDrained.append(done)
         if connections.isEmpty {
             reportDrained()
-        } else if drainDeadline == nil {
-            let deadline = core.now.advanced(by: limit)
-            let site = CallSite(file: #fileID, line: #line)
-            drainDeadline = core.schedule(at: deadline, { [self] in abortConnections() }, site: site)
+            return
         }
+        let deadline = core.now.advanced(by: limit)
+        if let earlier = drainDeadline?.deadline, earlier <= deadline { return }
+        drainDeadline?.cancel()
+        let site = CallSite(file: #fileID, line: #line)
+        drainDeadline = core.schedule(at: deadline, { [self] in abortConnections() }, site: site)
     }
 
     /// Stops accepting and aborts every open connection.
@@ -133,7 +136,7 @@ public final class Listener {
         connections.append(transport)
         core.enter()
         do {
-            transport.begin(with: try makeReceiver())
+            if let makeReceiver { transport.begin(with: try makeReceiver()) } else { transport.abort() }
         } catch {
             core.report(.protocolError(error), "the protocol factory of \(summary)")
             transport.fail(error)

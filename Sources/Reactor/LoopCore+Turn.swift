@@ -87,11 +87,16 @@ extension LoopCore {
     // MARK: Poll
 
     /// Begins a libuv callback that calls users' code.
-    @inline(__always)
     func enter() {
+        enterUntimed()
+        if timesCallbacks { entered = now }
+    }
+
+    /// The same, where callbacks are not timed.
+    @inline(__always)
+    func enterUntimed() {
         inputs &+= 1
         collecting = pollIsQuiet
-        if timesCallbacks { entered = now }
     }
 
     /// Notes a libuv callback that calls nobody.
@@ -100,10 +105,16 @@ extension LoopCore {
     /// Ends a libuv callback: runs what it has made ready, if the turn keeps that apart.
     ///
     /// - Parameter subject: What the callback was, should it have been slow.
-    @inline(__always)
     func leave(_ subject: () -> String) {
         collecting = false
         if timesCallbacks { reportIfSlow(since: entered, subject) }
+        if inner.count > 0 { runInner() }
+    }
+
+    /// The same, where callbacks are not timed.
+    @inline(__always)
+    func leaveUntimed() {
+        collecting = false
         if inner.count > 0 { runInner() }
     }
 

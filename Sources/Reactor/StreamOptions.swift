@@ -12,8 +12,8 @@ public struct StreamOptions: Sendable, Hashable {
     /// When more bytes than this wait to be sent, writing is paused.
     public var writeHighWaterMark = 65_536
 
-    /// When no more bytes than this wait, writing resumes. At most the high-water mark.
-    public var writeLowWaterMark = 16_384
+    /// When no more bytes than this wait, writing resumes. At most the high-water mark; nil is a quarter of it.
+    public var writeLowWaterMark: Int?
 
     /// How long ``StreamTransport/close()`` tries to send what waits before it aborts.
     public var closeTimeout = Duration.seconds(5)
@@ -21,12 +21,17 @@ public struct StreamOptions: Sendable, Hashable {
     /// The defaults.
     public init() {}
 
-    func validate() {
+    /// The marks, checked.
+    var writeMarks: (low: Int, high: Int) {
+        let low = writeLowWaterMark ?? writeHighWaterMark / 4
         require(
-            writeLowWaterMark >= 0 && writeHighWaterMark >= writeLowWaterMark,
-            "Write marks must satisfy 0 <= low <= high, but are \(writeLowWaterMark) and \(writeHighWaterMark)."
+            low >= 0 && writeHighWaterMark >= low,
+            "Write marks must satisfy 0 <= low <= high, but are \(low) and \(writeHighWaterMark)."
         )
+        return (low, writeHighWaterMark)
     }
+
+    func validate() { _ = writeMarks }
 }
 
 /// The settings of a listener.

@@ -72,30 +72,29 @@ extension StreamTransport {
     /// The room was filled with `count` bytes, at least one.
     @inline(never)
     func didReceive(_ count: Int) {
-        core.statistics.bytesReceived &+= UInt64(count)
-        core.enter()
-        if !isBuffered && !core.slab.isShared {
-            do {
-                // The slab keeps what it lends for the length of the call; no read can begin within it.
-                try core.withLoop { loop in
-                    // SAFETY: `begin` set the receiver, and it is let go only in `didClose`, never in a read callback.
-                    try unsafe hotReceiver._withUnsafeGuaranteedRef {
-                        try unsafe core.crossings.lent($0, core.slab.lend(count), self, loop)
-                    }
+        core.statistics.bytesReceived &+= UInt64(truncatingIfNeeded: count)
+        guard isPlain && !core.slab.isShared else { return deliverTheLongWay(count) }
+        core.enterUntimed()
+        do {
+            // The slab keeps what it lends for the length of the call; no read can begin within it.
+            try core.withLoop { loop in
+                // SAFETY: `begin` set the receiver, and it is let go only in `didClose`, never in a read callback.
+                try unsafe hotReceiver._withUnsafeGuaranteedRef {
+                    try unsafe core.crossings.lent($0, core.slab.lend(count), self, loop)
                 }
-            } catch {
-                protocolFailed(error, in: "dataReceived")
             }
-            unsafe core.hotSlab._withUnsafeGuaranteedRef { $0.settle(count) }
-        } else {
-            deliverTheLongWay(count)
+        } catch {
+            protocolFailed(error, in: "dataReceived")
         }
-        core.leave { subject(isBuffered ? "bufferUpdated" : "dataReceived") }
+        unsafe core.hotSlab._withUnsafeGuaranteedRef { $0.settle(count) }
+        core.leaveUntimed()
     }
 
     @inline(never)
     private func deliverTheLongWay(_ count: Int) {
+        core.enter()
         if isBuffered { deliverBuffered(count) } else { deliverBytes(count) }
+        core.leave { subject(isBuffered ? "bufferUpdated" : "dataReceived") }
     }
 
     private func deliverBytes(_ count: Int) {

@@ -33,6 +33,8 @@ public final class StreamTransport {
     // SAFETY: the same object, not counted: used only while `receiver` holds it.
     private(set) var hotReceiver: Unmanaged<Receiver>!
     private(set) var isBuffered = false
+    /// Whether what arrives takes the short way: a stream protocol, and nobody times callbacks.
+    private(set) var isPlain = false
     private var listener: Listener?
     /// The place in the listener's list of connections.
     var indexInListener = 0
@@ -66,12 +68,10 @@ public final class StreamTransport {
     private var cachedRemoteAddress: SocketAddress?
 
     init(core: LoopCore, options: StreamOptions, listener: Listener?) {
-        options.validate()
         self.core = core
         self.options = options
         self.listener = listener
-        highWaterMark = options.writeHighWaterMark
-        lowWaterMark = options.writeLowWaterMark
+        (lowWaterMark, highWaterMark) = options.writeMarks
         number = core.nextConnectionNumber()
     }
 
@@ -155,6 +155,7 @@ public final class StreamTransport {
         self.receiver = receiver
         unsafe hotReceiver = Unmanaged.passUnretained(receiver)
         isBuffered = receiver.buffered != nil
+        isPlain = !isBuffered && !core.timesCallbacks
         do {
             try core.withLoop { try core.crossings.made(receiver.base, self, $0) }
         } catch {

@@ -62,6 +62,7 @@ extension ReactorTests {
             collecting issues: IssueLog? = nil,
             _ prepare: @Sendable (isolated EventLoop, Reader, Probe) throws -> Void
         ) throws -> Outcome {
+            // SAFETY: the loop runs on this thread, within the call below.
             nonisolated(unsafe) var outcome = Outcome()
             try perform(on: network, collecting: issues) { loop in
                 let (reader, client) = (Reader(), Probe())
@@ -129,6 +130,7 @@ extension ReactorTests {
                 init() { unsafe memory.initializeMemory(as: UInt8.self, repeating: 0) }
                 deinit { unsafe memory.deallocate() }
             }
+            // SAFETY: the loop runs on this thread, within the call below.
             nonisolated(unsafe) weak var lastOwner: Owner?
             let outcome = try play(on: network) { _, reader, client in
                 reader.onBuffer = { _ in
@@ -176,10 +178,10 @@ extension ReactorTests {
             #expect(issues.all.count == 1)
         }
 
-        @Test(
-            arguments: everyNetwork,
-            [true, false].flatMap { early in ["close", "abort", "pause", "write"].map { ($0, early) } }
-        )
+        /// What to do, and whether in `readBuffer` already.
+        static let acts = [true, false].flatMap { early in ["close", "abort", "pause", "write"].map { ($0, early) } }
+
+        @Test(arguments: everyNetwork, acts)
         func `the protocol may close, abort, pause and write in either method`(
             network: EventLoop.Network,
             act: (String, early: Bool)

@@ -147,10 +147,12 @@ extension ReactorTests {
             #expect(story.client.last == "lost ECONNRESET" || story.client.last == "lost EPIPE")
         }
 
-        @Test(
-            arguments: everyNetwork,
-            [true, false].flatMap { aborts in ["made", "data", "eof", "pause", "resume"].map { ($0, aborts) } }
-        )
+        /// In which method, and whether by abort.
+        static let ends = [true, false].flatMap { aborts in
+            ["made", "data", "eof", "pause", "resume"].map { ($0, aborts) }
+        }
+
+        @Test(arguments: everyNetwork, ends)
         func `a protocol may end its connection from within each of its methods`(
             network: EventLoop.Network,
             end: (String, aborts: Bool)

@@ -143,6 +143,7 @@ extension ReactorTests {
 
         @Test(arguments: everyNetwork)
         func `transport and protocol let each other go`(network: EventLoop.Network) throws {
+            // SAFETY: the loop runs on this thread, within the call below.
             nonisolated(unsafe) weak var transport: StreamTransport?
             nonisolated(unsafe) weak var receiver: Probe?
             _ = try play(on: network) { _, scene in

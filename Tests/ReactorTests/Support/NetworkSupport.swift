@@ -128,6 +128,7 @@ func play(
     sourceLocation: SourceLocation = #_sourceLocation,
     _ prepare: @Sendable (isolated EventLoop, Scene) throws -> Void
 ) throws -> Story {
+    // SAFETY: the loop runs on this thread, within the call below.
     nonisolated(unsafe) var story = Story()
     try perform(on: network, collecting: issues, sourceLocation: sourceLocation) { loop in
         let scene = Scene()
@@ -196,6 +197,7 @@ private func run(
     _ sourceLocation: SourceLocation,
     _ body: @Sendable (isolated EventLoop) throws -> () -> Void
 ) throws {
+    // SAFETY: the loop runs on this thread, within the call below.
     nonisolated(unsafe) var watchdog: Scheduled?
     nonisolated(unsafe) var finish: (() -> Void)?
     defer { unsafe watchdog?.cancel() }
