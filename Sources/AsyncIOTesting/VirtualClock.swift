@@ -35,13 +35,18 @@ public final class VirtualClock: LoopClock {
         while true {
             let next = LoopInstant(nanoseconds: shown).advanced(by: duration).nanoseconds
             let (exchanged, original) = nanoseconds.compareExchange(
-                expected: shown, desired: next, ordering: .acquiringAndReleasing)
+                expected: shown,
+                desired: next,
+                ordering: .acquiringAndReleasing
+            )
             if exchanged { return }
             shown = original
         }
     }
 
-    /// Jumps to `deadline`, if the clock jumps by itself. Called by the loop.
+    /// Jumps to `deadline`, if the clock jumps by itself.
+    ///
+    /// Called by the loop.
     public func idle(until deadline: LoopInstant) {
         if jumps { nanoseconds.max(deadline.nanoseconds, ordering: .acquiringAndReleasing) }
     }

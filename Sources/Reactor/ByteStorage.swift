@@ -13,7 +13,9 @@ final class ByteStorage: ManagedBuffer<Int, UInt8> {
     /// How many bytes fit. (The buffer's own `capacity` asks the allocator, which is slow.)
     var size: Int { header }
 
-    /// The first byte. Valid while `self` is.
+    /// The first byte.
+    ///
+    /// Valid while `self` is.
     var memory: UnsafeMutableRawPointer {
         unsafe withUnsafeMutablePointerToElements { UnsafeMutableRawPointer($0) }
     }

@@ -81,7 +81,9 @@ final class CallbackTable {
         return unsafe (body, slot.pointee.site, slot.pointee.inHeap)
     }
 
-    /// Notes that the heap has let the callback go, as it is due. False if it was cancelled before.
+    /// Notes that the heap has let the callback go, as it is due.
+    ///
+    /// False if it was cancelled before.
     @inline(__always)
     func leaveHeap(_ id: CallbackID) -> Bool {
         guard contains(id) else { return false }
@@ -93,7 +95,9 @@ final class CallbackTable {
         unsafe Int(id.index) < used && slots[Int(id.index)].generation == id.generation
     }
 
-    /// Takes every closure out, for a loop that closes. The caller drops them when nothing is being mutated any more.
+    /// Takes every closure out, for a loop that closes.
+    ///
+    /// The caller drops them when nothing is being mutated any more.
     func removeAll() -> [Body] {
         var bodies: [Body] = []
         for index in 0..<used where unsafe slots[index].body != nil {

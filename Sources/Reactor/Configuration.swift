@@ -20,7 +20,9 @@ extension EventLoop {
         /// The corresponding asyncio name is `loop.slow_callback_duration`, which needs debug mode.
         public var slowCallbackThreshold: Duration?
 
-        /// Receives what nobody else can be told, on the loop's thread. Errors have no other way out of a callback.
+        /// Receives what nobody else can be told, on the loop's thread.
+        ///
+        /// Errors have no other way out of a callback.
         ///
         /// The corresponding asyncio name is `loop.set_exception_handler`.
         public var onIssue: @Sendable (LoopIssue) -> Void = LoopIssue.writeToStandardError

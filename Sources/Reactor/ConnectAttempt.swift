@@ -36,7 +36,9 @@ public final class ConnectAttempt {
     /// Whether it has neither succeeded nor failed.
     public var isPending: Bool { makeReceiver != nil }
 
-    /// Gives up. `onFailure` is called with `CancellationError`, later. Does nothing if the attempt has ended.
+    /// Gives up.
+    ///
+    /// `onFailure` is called with `CancellationError`, later. Does nothing if the attempt has ended.
     public func cancel() { fail(CancellationError()) }
 
     // MARK: On a real socket

@@ -14,7 +14,9 @@ enum Crossing {
         unsafe unsafeBitCast(IsolatedBody(call: body), to: PlainBody.self).call
     }
 
-    /// Calls `body`, which does not outlive the call. The caller is on the loop's thread.
+    /// Calls `body`, which does not outlive the call.
+    ///
+    /// The caller is on the loop's thread.
     static func call(_ body: (isolated EventLoop) throws -> Void, _ loop: EventLoop) throws {
         try withoutActuallyEscaping(body) { body in
             // SAFETY: as above.

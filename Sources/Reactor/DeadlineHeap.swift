@@ -56,7 +56,9 @@ final class DeadlineHeap {
         unsafe entries[index] = entry
     }
 
-    /// Removes the earliest entry. The heap must not be empty.
+    /// Removes the earliest entry.
+    ///
+    /// The heap must not be empty.
     @discardableResult
     func removeTop() -> Entry {
         assert(count > 0, "removeTop of an empty deadline heap")

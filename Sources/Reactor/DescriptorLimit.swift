@@ -3,12 +3,16 @@
 
 internal import CReactor
 
-/// The limit on open descriptors. The C name is `RLIMIT_NOFILE`.
+/// The limit on open descriptors.
+///
+/// The C name is `RLIMIT_NOFILE`.
 public enum DescriptorLimit {
     /// How many descriptors the process may have open now: the soft limit.
     public static var current: Int { Int(clamping: creactor_descriptor_limit()) }
 
-    /// Raises the soft limit to the hard one. Where the system refuses, the limit stays what it was.
+    /// Raises the soft limit to the hard one.
+    ///
+    /// Where the system refuses, the limit stays what it was.
     ///
     /// - Returns: The limit that is now in force.
     @discardableResult

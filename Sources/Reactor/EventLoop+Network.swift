@@ -11,6 +11,7 @@ extension EventLoop {
     ///   - options: Backlog, limits, and the settings of the connections.
     ///   - makeProtocol: Called on the loop for each connection. If it throws, that connection is closed and the error
     ///     goes to ``Configuration/onIssue``.
+    /// - Returns: The listener, which may be dropped; it stays open until it is closed.
     /// - Throws: ``SystemError`` that names the address, such as ``SystemError/Code/addressInUse``.
     ///
     /// The corresponding asyncio name is `loop.create_server`; the corresponding libuv call is `uv_listen`.
@@ -29,6 +30,7 @@ extension EventLoop {
     ///   - address: Where to listen; port 0 takes any, see ``Listener/localAddress``.
     ///   - options: Backlog, limits, and the settings of the connections.
     ///   - makeProtocol: Called on the loop for each connection.
+    /// - Returns: The listener, which may be dropped; it stays open until it is closed.
     /// - Throws: ``SystemError`` that names the address.
     ///
     /// The corresponding asyncio name is `loop.create_server` with a `BufferedProtocol`.
@@ -116,7 +118,12 @@ extension LoopCore {
     ) throws -> ConnectAttempt {
         try requireOpen()
         let attempt = ConnectAttempt(
-            core: self, address: address, options: options, makeReceiver: makeReceiver, onFailure: onFailure)
+            core: self,
+            address: address,
+            options: options,
+            makeReceiver: makeReceiver,
+            onFailure: onFailure
+        )
         if let memory {
             memory.connect(attempt, to: address)
         } else {

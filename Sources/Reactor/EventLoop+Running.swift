@@ -92,10 +92,14 @@ public final class Completion<Value> {
     /// Whether it has been completed.
     public var isComplete: Bool { result != nil }
 
-    /// Completes the operation with a value and stops the loop. Only the first completion counts.
+    /// Completes the operation with a value and stops the loop.
+    ///
+    /// Only the first completion counts.
     public func succeed(_ value: sending Value) { complete(.success(value)) }
 
-    /// Completes the operation with an error and stops the loop. Only the first completion counts.
+    /// Completes the operation with an error and stops the loop.
+    ///
+    /// Only the first completion counts.
     public func fail(_ error: any Error) { complete(.failure(error)) }
 
     private func complete(_ result: Result<Value, any Error>) {
@@ -104,7 +108,9 @@ public final class Completion<Value> {
         if isAwaited { core.stop() }
     }
 
-    /// A run is about to wait for this. If it is complete already, that run turns once.
+    /// A run is about to wait for this.
+    ///
+    /// If it is complete already, that run turns once.
     fileprivate func attach() {
         isAwaited = true
         if isComplete { core.stop() }

@@ -50,7 +50,9 @@ public actor EventLoop {
         unsafe core.wasDropped()
     }
 
-    /// Whether the caller is on this loop: inside its run, or on its thread while it does not run. Any thread.
+    /// Whether the caller is on this loop: inside its run, or on its thread while it does not run.
+    ///
+    /// Any thread.
     ///
     /// The corresponding asyncio name is a comparison with `asyncio.get_running_loop()`.
     public nonisolated var isCurrent: Bool { unsafe core.isCurrent }
@@ -70,7 +72,9 @@ public actor EventLoop {
 }
 
 extension LoopCore {
-    /// The actor is gone. Nothing can run on the loop any more; if it was not closed, that is said once.
+    /// The actor is gone.
+    ///
+    /// Nothing can run on the loop any more; if it was not closed, that is said once.
     func wasDropped() {
         guard state != .closed else { return }
         report(.notClosed, "EventLoop '\(configuration.name)'")

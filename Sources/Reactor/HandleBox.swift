@@ -74,7 +74,9 @@ class HandleBox {
         didClose()
     }
 
-    /// Runs once, in the close callback. Subclasses drop their closures and tell their owners here.
+    /// Runs once, in the close callback.
+    ///
+    /// Subclasses drop their closures and tell their owners here.
     func didClose() {}
 
     /// What the handle is, for `dump()`.
@@ -91,7 +93,9 @@ class HandleBox {
     }
 }
 
-/// The one close callback. A top-level function, so that it has no isolation to check.
+/// The one close callback.
+///
+/// A top-level function, so that it has no isolation to check.
 private func onHandleClosed(_ handle: UnsafeMutablePointer<uv_handle_t>?) {
     // SAFETY: this is libuv's reference coming home (rule 2): after the close callback libuv forgets the handle.
     let box = unsafe Unmanaged<HandleBox>.fromOpaque(handle!.pointee.data!).takeRetainedValue()

@@ -15,7 +15,9 @@ internal import Synchronization
 /// Entries from any thread on their way to a loop.
 @safe
 final class Inbox: Sendable {
-    /// Whether anything may be waiting. Only a hint to everyone but the loop that is about to sleep.
+    /// Whether anything may be waiting.
+    ///
+    /// Only a hint to everyone but the loop that is about to sleep.
     let hasEntries = Atomic<Bool>(false)
     /// Whether the loop is in, or about to enter, a poll that waits.
     let sleeping = Atomic<Bool>(false)
@@ -53,7 +55,9 @@ final class Inbox: Sendable {
 
     // MARK: Posting, from any thread
 
-    /// Hands a callback to the loop. Nil if the loop is closed.
+    /// Hands a callback to the loop.
+    ///
+    /// Nil if the loop is closed.
     func post(_ body: @escaping (EventLoop) throws -> Void) -> Submission? {
         guard lockForPosting() else { return nil }
         let submission = unsafe filling.append(body)
@@ -61,7 +65,9 @@ final class Inbox: Sendable {
         return submission
     }
 
-    /// Hands a job to the loop. False if the loop is closed: the job is then still the caller's.
+    /// Hands a job to the loop.
+    ///
+    /// False if the loop is closed: the job is then still the caller's.
     func post(_ job: ReadyEntry) -> Bool {
         guard lockForPosting() else { return false }
         unsafe filling.append(job: job.bits)
@@ -69,7 +75,9 @@ final class Inbox: Sendable {
         return true
     }
 
-    /// Locks and makes room for an entry. False, and unlocked, if the loop is closed.
+    /// Locks and makes room for an entry.
+    ///
+    /// False, and unlocked, if the loop is closed.
     @inline(__always)
     private func lockForPosting() -> Bool {
         unsafe creactor_mutex_lock(mutex)
@@ -136,13 +144,17 @@ final class Inbox: Sendable {
         chunk.run(index, on: loop, onError)
     }
 
-    /// Drops the callback of an entry, as the loop closes. False if it was cancelled already.
+    /// Drops the callback of an entry, as the loop closes.
+    ///
+    /// False if it was cancelled already.
     func discard(_ entry: UnsafeRawPointer) -> Bool {
         let (chunk, index) = unsafe place(of: entry)
         return chunk.discard(index)
     }
 
-    /// Which chunk an entry is in. Nearly always the one that the last was in, or the one after it.
+    /// Which chunk an entry is in.
+    ///
+    /// Nearly always the one that the last was in, or the one after it.
     @inline(__always)
     private func place(of entry: UnsafeRawPointer) -> (InboxChunk, Int) {
         let count = unsafe taken.count

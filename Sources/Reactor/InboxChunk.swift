@@ -37,7 +37,8 @@ final class InboxChunk: Sendable {
     // SAFETY: the loop's.
     private nonisolated(unsafe) var finished = 0
     // SAFETY: under the lock. Hardly any submission is ever waited for, so one list serves all chunks.
-    private nonisolated(unsafe) static var waiters: [(entry: UInt, continuation: UnsafeContinuation<Void, Never>)] = unsafe []
+    private nonisolated(unsafe) static var waiters: [(entry: UInt, continuation: UnsafeContinuation<Void, Never>)] =
+        unsafe []
     private static let waitersLock = Lock()
 
     init() {
@@ -69,7 +70,9 @@ final class InboxChunk: Sendable {
 
     // MARK: Taking, on the loop's thread
 
-    /// What stands at `index`, for the ready queue. A job is finished with by this.
+    /// What stands at `index`, for the ready queue.
+    ///
+    /// A job is finished with by this.
     @inline(__always)
     func take(_ index: Int) -> ReadyEntry {
         let job = unsafe entries[index].job
@@ -88,7 +91,9 @@ final class InboxChunk: Sendable {
         if !step(index, .running, .done) { wakeWaiters(index) }
     }
 
-    /// Drops the callback at `index`, as its loop closes. False if it was cancelled already.
+    /// Drops the callback at `index`, as its loop closes.
+    ///
+    /// False if it was cancelled already.
     func discard(_ index: Int) -> Bool {
         unsafe finished += 1
         return cancel(index)
@@ -140,13 +145,15 @@ final class InboxChunk: Sendable {
             unsafe Self.waiters.removeAll { unsafe $0.entry == entry }
             return unsafe waiting
         }
-        for unsafe waiter in unsafe waiting { unsafe waiter.continuation.resume() }
+        for unsafewaiter in unsafe waiting { unsafe waiter.continuation.resume() }
     }
 
     @inline(__always)
     private func step(_ index: Int, _ old: State, _ new: State) -> Bool {
         unsafe entries[index].state.compareExchange(
-            expected: old, desired: new, ordering: .acquiringAndReleasing
+            expected: old,
+            desired: new,
+            ordering: .acquiringAndReleasing
         ).exchanged
     }
 }

@@ -48,7 +48,12 @@ public final class Listener {
     /// How many of its connections are open.
     public var connectionCount: Int { connections.count }
 
-    init(core: LoopCore, address: SocketAddress, options: ListenerOptions, makeReceiver: @escaping () throws -> Receiver) {
+    init(
+        core: LoopCore,
+        address: SocketAddress,
+        options: ListenerOptions,
+        makeReceiver: @escaping () throws -> Receiver
+    ) {
         options.connection.validate()
         self.core = core
         self.options = options
@@ -60,7 +65,9 @@ public final class Listener {
 
     func begin(_ backend: Backend) { self.backend = backend }
 
-    /// Stops accepting. Connections that are open stay open; clients that nobody has accepted are refused.
+    /// Stops accepting.
+    ///
+    /// Connections that are open stay open; clients that nobody has accepted are refused.
     ///
     /// Idempotent. The corresponding asyncio name is `Server.close`.
     public func close() {
@@ -115,7 +122,9 @@ public final class Listener {
 
     // MARK: What the backend asks and reports
 
-    /// Whether another connection fits. If not, the backend keeps the client waiting until `resumeAccepting`.
+    /// Whether another connection fits.
+    ///
+    /// If not, the backend keeps the client waiting until `resumeAccepting`.
     func mayAccept() -> Bool {
         guard connections.count >= maxConnections else { return true }
         if !isPaused {

@@ -170,7 +170,9 @@ final class LoopCore {
 
     // MARK: Getting work in
 
-    /// Appends to the queue of the turn. The loop's thread only.
+    /// Appends to the queue of the turn.
+    ///
+    /// The loop's thread only.
     @inline(__always)
     func enqueue(_ entry: ReadyEntry) {
         // What other threads posted before this came first and goes first.
@@ -217,7 +219,9 @@ final class LoopCore {
         return true
     }
 
-    /// Any thread. Nil if the loop is closed.
+    /// Any thread.
+    ///
+    /// Nil if the loop is closed.
     func submit(_ body: @escaping (EventLoop) throws -> Void) -> Submission? {
         guard let submission = inbox.post(body) else { return nil }
         // On the loop itself it goes straight on, so that it keeps its place among what is scheduled here.
@@ -225,7 +229,9 @@ final class LoopCore {
         return submission
     }
 
-    /// Any thread. False if the loop is closed.
+    /// Any thread.
+    ///
+    /// False if the loop is closed.
     func submit(_ entry: ReadyEntry) -> Bool {
         guard isRunningHere else { return inbox.post(entry) }
         enqueue(entry)

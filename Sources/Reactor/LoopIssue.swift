@@ -37,7 +37,9 @@ public struct LoopIssue: Sendable, CustomStringConvertible {
         }
     }
 
-    /// Writes the issue to standard error as one line. This is the handler unless the configuration names another.
+    /// Writes the issue to standard error as one line.
+    ///
+    /// This is the handler unless the configuration names another.
     public static func writeToStandardError(_ issue: LoopIssue) {
         var line = "swift-asyncio: \(issue)\n"
         // SAFETY: the bytes are read during the call only.

@@ -92,7 +92,9 @@ final class MemoryNetwork {
         core.value.enqueue(.memoryEvent)
     }
 
-    /// Runs the oldest event. Called by the loop for each entry.
+    /// Runs the oldest event.
+    ///
+    /// Called by the loop for each entry.
     func runNext() {
         let body = events[nextEvent]
         events[nextEvent] = {}
@@ -116,7 +118,9 @@ final class MemoryNetwork {
         for stream in streams { stream.closeWithLoop() }
     }
 
-    var liveHandles: [any LiveHandle] { listeners.values.sorted { $0.summary < $1.summary } + streams.filter { !$0.isClosed } }
+    var liveHandles: [any LiveHandle] {
+        listeners.values.sorted { $0.summary < $1.summary } + streams.filter { !$0.isClosed }
+    }
 
     private func freePort() -> UInt16 {
         nextPort = nextPort == .max ? 49_152 : nextPort + 1

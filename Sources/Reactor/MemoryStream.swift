@@ -61,7 +61,9 @@ final class MemoryStream: LiveHandle {
         } else if let room = unsafe room, !inbound.isEmpty {
             let count = min(room.count, inbound.count, network.largestRead)
             // SAFETY: the room is at least that large, and stays valid until `didReceive`.
-            unsafe inbound.withUnsafeBytes { unsafe room.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+            unsafe inbound.withUnsafeBytes {
+                unsafe room.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[..<count]))
+            }
             inbound.removeFirst(count)
             peer?.roomAppeared()
             transport.didReceive(count)

@@ -4,7 +4,9 @@ internal import CLibUV
 internal import CReactor
 
 enum Process {
-    /// Applies what the configuration asks of the whole process. Doing it again changes nothing.
+    /// Applies what the configuration asks of the whole process.
+    ///
+    /// Doing it again changes nothing.
     static func prepare(_ configuration: EventLoop.Configuration) {
         if configuration.ignoresSIGPIPE { creactor_ignore_sigpipe() }
         // libuv 1.45 to 1.48 use io_uring unless told not to, with a kernel thread that polls.
@@ -15,8 +17,10 @@ enum Process {
         }
     }
 
-    /// How many connections fit under the soft limit on descriptors, with some kept for everything else: 64, or half
-    /// of a limit that is not much larger. At most 100,000.
+    /// How many connections fit under the soft limit on descriptors, with some kept for everything else: 64, or half of
+    /// a limit that is not much larger.
+    ///
+    /// At most 100,000.
     static var connectionLimit: Int {
         let limit = Int(clamping: creactor_descriptor_limit())
         return max(1, min(limit - min(64, limit / 2), 100_000))

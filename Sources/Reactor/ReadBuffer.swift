@@ -17,7 +17,9 @@ public final class ReadBuffer {
     /// How many bytes fit.
     public let capacity: Int
 
-    /// Where the next read begins. Move it forward to keep what was read, back to 0 to use the memory again.
+    /// Where the next read begins.
+    ///
+    /// Move it forward to keep what was read, back to 0 to use the memory again.
     public var position = 0 {
         didSet {
             require(
@@ -63,6 +65,8 @@ public final class ReadBuffer {
             "Range \(range) is outside the \(capacity) bytes of this ReadBuffer."
         )
         // SAFETY: the range is within the memory, and the span does not leave the call.
-        return try unsafe body(RawSpan(_unsafeStart: UnsafeRawPointer(memory + range.lowerBound), byteCount: range.count))
+        return try unsafe body(
+            RawSpan(_unsafeStart: UnsafeRawPointer(memory + range.lowerBound), byteCount: range.count)
+        )
     }
 }

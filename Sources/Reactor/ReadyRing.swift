@@ -87,7 +87,9 @@ final class ReadyRing {
         count += 1
     }
 
-    /// The oldest entry. The ring must not be empty.
+    /// The oldest entry.
+    ///
+    /// The ring must not be empty.
     @inline(__always)
     func pop() -> ReadyEntry {
         assert(count > 0, "pop of an empty ready ring")

@@ -56,15 +56,21 @@ private struct IsolatedMethods {
     }
 }
 
-/// Hands bytes to a stream protocol. No closure in here: the compiler would check its isolation at run time.
+/// Hands bytes to a stream protocol.
+///
+/// No closure in here: the compiler would check its isolation at run time.
 private func deliver(
-    _ receiver: Receiver, _ bytes: Bytes, _ transport: StreamTransport, _ loop: isolated EventLoop
+    _ receiver: Receiver,
+    _ bytes: Bytes,
+    _ transport: StreamTransport,
+    _ loop: isolated EventLoop
 ) throws {
     try receiver.stream!.dataReceived(bytes, from: transport, on: loop)
 }
 
-/// The one who receives a connection's events. An object with constant fields, so that using one, which happens for
-/// every message, counts no references.
+/// The one who receives a connection's events.
+///
+/// An object with constant fields, so that using one, which happens for every message, counts no references.
 final class Receiver {
     /// Set if it is handed what arrives.
     let stream: (any StreamProtocol)?

@@ -10,7 +10,9 @@ public struct Scheduled {
     let core: LoopCore
     let id: CallbackID
 
-    /// When the callback is due; nil if it was scheduled to run soon. Stays what it was after it ran.
+    /// When the callback is due; nil if it was scheduled to run soon.
+    ///
+    /// Stays what it was after it ran.
     ///
     /// The corresponding asyncio name is `TimerHandle.when()`.
     public let deadline: LoopInstant?

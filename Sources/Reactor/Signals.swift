@@ -18,24 +18,38 @@ public struct Signal: RawRepresentable, Hashable, Sendable, CustomStringConverti
     /// Creates a signal from its number.
     public init(rawValue: CInt) { self.rawValue = rawValue }
 
-    /// Ctrl-C. The C name is `SIGINT`.
+    /// Ctrl-C.
+    ///
+    /// The C name is `SIGINT`.
     public static var interrupt: Signal { Signal(rawValue: SIGINT) }
-    /// A polite request to end. The C name is `SIGTERM`.
+    /// A polite request to end.
+    ///
+    /// The C name is `SIGTERM`.
     public static var terminate: Signal { Signal(rawValue: SIGTERM) }
-    /// The terminal is gone; servers take it as a request to read their configuration again. The C name is `SIGHUP`.
+    /// The terminal is gone; servers take it as a request to read their configuration again.
+    ///
+    /// The C name is `SIGHUP`.
     public static var hangUp: Signal { Signal(rawValue: SIGHUP) }
-    /// Ctrl-\. The C name is `SIGQUIT`.
+    /// Ctrl-\.
+    ///
+    /// The C name is `SIGQUIT`.
     public static var quit: Signal { Signal(rawValue: SIGQUIT) }
-    /// Free for programs to use. The C name is `SIGUSR1`.
+    /// Free for programs to use.
+    ///
+    /// The C name is `SIGUSR1`.
     public static var user1: Signal { Signal(rawValue: SIGUSR1) }
-    /// Free for programs to use. The C name is `SIGUSR2`.
+    /// Free for programs to use.
+    ///
+    /// The C name is `SIGUSR2`.
     public static var user2: Signal { Signal(rawValue: SIGUSR2) }
 
     /// The number, as `signal 2`.
     public var description: String { "signal \(rawValue)" }
 }
 
-/// A watch on a signal, made by ``EventLoop/onSignal(_:_:)``. Goes on until it is cancelled, kept or not.
+/// A watch on a signal, made by ``EventLoop/onSignal(_:_:)``.
+///
+/// Goes on until it is cancelled, kept or not.
 ///
 /// Not `Sendable`: it belongs to its loop.
 public final class SignalWatcher {
@@ -43,7 +57,9 @@ public final class SignalWatcher {
 
     fileprivate init(_ handle: SignalHandle) { self.handle = handle }
 
-    /// Ends the watch and drops its closure. Without another watch the signal has its default effect again.
+    /// Ends the watch and drops its closure.
+    ///
+    /// Without another watch the signal has its default effect again.
     ///
     /// The corresponding asyncio name is `loop.remove_signal_handler`.
     public func cancel() {
@@ -85,7 +101,10 @@ private final class SignalHandle: HandleBox, LiveHandle {
             unsafe uv_signal_init(loop, $0.assumingMemoryBound(to: uv_signal_t.self))
         }
         let status = unsafe uv_signal_start(
-            raw.assumingMemoryBound(to: uv_signal_t.self), onSignalDelivered, signal.rawValue)
+            raw.assumingMemoryBound(to: uv_signal_t.self),
+            onSignalDelivered,
+            signal.rawValue
+        )
         guard status >= 0 else {
             close()
             throw SystemError(status: status, call: "uv_signal_start(\(signal))")

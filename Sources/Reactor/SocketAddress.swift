@@ -42,7 +42,9 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
-    /// Reads an address from text such as `127.0.0.1`, `::1` or `fe80::1%eth0`. Looks nothing up.
+    /// Reads an address from text such as `127.0.0.1`, `::1` or `fe80::1%eth0`.
+    ///
+    /// Looks nothing up.
     ///
     /// - Parameters:
     ///   - host: The address. An IPv6 address may stand in brackets and may carry a scope.

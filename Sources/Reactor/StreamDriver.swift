@@ -11,7 +11,9 @@ enum StreamDriver {
     /// Nothing any more: the connection is closed.
     case none
 
-    /// Starts to deliver what arrives. Does nothing if it is doing so.
+    /// Starts to deliver what arrives.
+    ///
+    /// Does nothing if it is doing so.
     func startReading() throws(SystemError) {
         switch self {
         case .tcp(let stream): try stream.startReading()
@@ -39,7 +41,9 @@ enum StreamDriver {
         }
     }
 
-    /// Sends all of the buffers when the system takes them; `didWrite` follows. One such call at a time.
+    /// Sends all of the buffers when the system takes them; `didWrite` follows.
+    ///
+    /// One such call at a time.
     func write(_ buffers: [Bytes]) throws(SystemError) {
         switch self {
         case .tcp(let stream): try stream.write(buffers)
@@ -57,7 +61,9 @@ enum StreamDriver {
         }
     }
 
-    /// Closes; `didClose` follows. With `reset` the peer is told that the connection broke.
+    /// Closes; `didClose` follows.
+    ///
+    /// With `reset` the peer is told that the connection broke.
     func close(reset: Bool) {
         switch self {
         case .tcp(let stream): stream.close(reset: reset)

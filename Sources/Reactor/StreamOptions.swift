@@ -2,17 +2,22 @@
 
 /// The settings of one connection.
 public struct StreamOptions: Sendable, Hashable {
-    /// Send small writes at once instead of gathering them for a round trip. The C name is `TCP_NODELAY`.
+    /// Send small writes at once instead of gathering them for a round trip.
+    ///
+    /// The C name is `TCP_NODELAY`.
     public var noDelay = true
 
-    /// Probe a silent peer after this long, in whole seconds and at least one; nil never probes. The C names are
-    /// `SO_KEEPALIVE` and `TCP_KEEPIDLE`.
+    /// Probe a silent peer after this long, in whole seconds and at least one; nil never probes.
+    ///
+    /// The C names are `SO_KEEPALIVE` and `TCP_KEEPIDLE`.
     public var keepAlive: Duration?
 
     /// When more bytes than this wait to be sent, writing is paused.
     public var writeHighWaterMark = 65_536
 
-    /// When no more bytes than this wait, writing resumes. At most the high-water mark; nil is a quarter of it.
+    /// When no more bytes than this wait, writing resumes.
+    ///
+    /// At most the high-water mark; nil is a quarter of it.
     public var writeLowWaterMark: Int?
 
     /// How long ``StreamTransport/close()`` tries to send what waits before it aborts.
@@ -39,8 +44,9 @@ public struct ListenerOptions: Sendable, Hashable {
     /// How many connections the kernel keeps waiting; it may allow fewer (`net.core.somaxconn`).
     public var backlog = 4_096
 
-    /// Let several sockets of one user share the port, for one listener on each of several loops. The C name is
-    /// `SO_REUSEPORT`.
+    /// Let several sockets of one user share the port, for one listener on each of several loops.
+    ///
+    /// The C name is `SO_REUSEPORT`.
     public var reusePort = false
 
     /// How many connections of this listener may be open at once; nil is as many as the soft limit on descriptors

@@ -3,7 +3,9 @@
 
 internal import CLibUV
 
-/// A write. A stream has one at a time and uses it again and again.
+/// A write.
+///
+/// A stream has one at a time and uses it again and again.
 @safe
 final class WriteRequest {
     // SAFETY: lives as long as this object, which is at least until the callback.

@@ -7,12 +7,16 @@ extension StreamTransport {
     /// The corresponding asyncio name is `ReadTransport.is_reading`.
     public var isReading: Bool { wantsReading && phase == .open && !hasReachedEnd }
 
-    /// Stops giving the protocol what arrives; it stays with the kernel, and the peer is slowed down. Idempotent.
+    /// Stops giving the protocol what arrives; it stays with the kernel, and the peer is slowed down.
+    ///
+    /// Idempotent.
     ///
     /// The corresponding asyncio name is `ReadTransport.pause_reading`.
     public func pauseReading() { wantsReading = false }
 
-    /// Gives the protocol what arrives again. Never calls the protocol before it returns. Idempotent.
+    /// Gives the protocol what arrives again.
+    ///
+    /// Never calls the protocol before it returns. Idempotent.
     ///
     /// The corresponding asyncio name is `ReadTransport.resume_reading`.
     public func resumeReading() {
@@ -21,10 +25,13 @@ extension StreamTransport {
             endIsWaiting = false
             let site = CallSite(file: #fileID, line: #line)
             _ = core.scheduleSoon({ [self] in didReachEnd() }, site: site)
-        } else if phase == .open && !isDriverReading && !hasReachedEnd { startDriverReading() }
+        } else {
+            startDriverReadingIfWanted()
+        }
     }
 
-    func startDriverReading() {
+    func startDriverReadingIfWanted() {
+        guard wantsReading && phase == .open && !isDriverReading && !hasReachedEnd else { return }
         do {
             try driver.startReading()
             isDriverReading = true
@@ -118,7 +125,9 @@ extension StreamTransport {
         }
     }
 
-    /// The peer has sent its last byte. The driver has stopped reading.
+    /// The peer has sent its last byte.
+    ///
+    /// The driver has stopped reading.
     func didReachEnd() {
         isDriverReading = false
         activeBuffer = nil

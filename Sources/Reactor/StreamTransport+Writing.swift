@@ -4,7 +4,9 @@
 internal import CReactor
 
 extension StreamTransport {
-    /// Sends bytes. Returns at once; what the kernel does not take now is kept and sent in order.
+    /// Sends bytes.
+    ///
+    /// Returns at once; what the kernel does not take now is kept and sent in order.
     ///
     /// Writing no bytes does nothing. Once the connection is closing or lost, bytes are dropped in silence, as the
     /// protocol will hear or has heard of it. Writing after ``writeEOF()`` is a mistake and traps.
@@ -83,7 +85,9 @@ extension StreamTransport {
         if queue.byteCount > 0 { didQueue() }
     }
 
-    /// Sends the end of the stream after everything that was written. Reading goes on. Idempotent.
+    /// Sends the end of the stream after everything that was written.
+    ///
+    /// Reading goes on. Idempotent.
     ///
     /// The corresponding asyncio name is `WriteTransport.write_eof`; the corresponding libuv call is `uv_shutdown`.
     public func writeEOF() {

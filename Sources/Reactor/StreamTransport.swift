@@ -150,7 +150,9 @@ public final class StreamTransport {
         driver.close(reset: reset)
     }
 
-    /// Gives the connection to its protocol and lets it read. The driver is set.
+    /// Gives the connection to its protocol and lets it read.
+    ///
+    /// The driver is set.
     func begin(with receiver: Receiver) {
         self.receiver = receiver
         unsafe hotReceiver = Unmanaged.passUnretained(receiver)
@@ -161,7 +163,7 @@ public final class StreamTransport {
         } catch {
             protocolFailed(error, in: "connectionMade")
         }
-        if phase == .open && wantsReading && !isDriverReading { startDriverReading() }
+        startDriverReadingIfWanted()
     }
 
     /// The driver is gone: the last thing that happens to a transport.

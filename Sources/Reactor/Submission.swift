@@ -18,10 +18,14 @@ public struct Submission: Sendable {
     let chunk: InboxChunk
     let index: Int
 
-    /// Whether the callback has neither run, nor begun to, nor been cancelled. Any thread; it may change at once.
+    /// Whether the callback has neither run, nor begun to, nor been cancelled.
+    ///
+    /// Any thread; it may change at once.
     public var isPending: Bool { chunk.state(index) == .pending }
 
-    /// Prevents the callback from running, if it has not begun, and drops its closure at once. Any thread.
+    /// Prevents the callback from running, if it has not begun, and drops its closure at once.
+    ///
+    /// Any thread.
     ///
     /// Never blocks: when it returns false the callback may be running at this moment. Use ``cancelAndWait()`` where
     /// that matters.

@@ -51,10 +51,14 @@ extension SystemError {
         /// Creates a code from libuv's negative number.
         public init(rawValue: CInt) { self.rawValue = rawValue }
 
-        /// The name, such as `ECONNREFUSED`. The corresponding libuv call is `uv_err_name_r`.
+        /// The name, such as `ECONNREFUSED`.
+        ///
+        /// The corresponding libuv call is `uv_err_name_r`.
         public var name: String { unsafe text { unsafe uv_err_name_r(rawValue, $0, $1) } }
 
-        /// The meaning in words. The corresponding libuv call is `uv_strerror_r`.
+        /// The meaning in words.
+        ///
+        /// The corresponding libuv call is `uv_strerror_r`.
         public var message: String { unsafe text { unsafe uv_strerror_r(rawValue, $0, $1) } }
 
         /// The code's name.

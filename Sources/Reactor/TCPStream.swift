@@ -16,8 +16,10 @@ final class TCPStream: HandleBox, LiveHandle {
     /// Told instead of the transport while there is none.
     var attempt: ConnectAttempt?
     private var writeRequest: WriteRequest?
-    /// Whether libuv is asking for room. It goes on using the stream's callbacks after that, so that the stream must
-    /// not be closed before the read callback that follows.
+    /// Whether libuv is asking for room.
+    ///
+    /// It goes on using the stream's callbacks after that, so that the stream must not be closed before the read
+    /// callback that follows.
     private var isGivingRoom = false
     private var closeAfterRoom = false
 
@@ -52,42 +54,42 @@ final class TCPStream: HandleBox, LiveHandle {
         isGivingRoom = true
         let room = unsafe transport?.room()
         unsafe buffer.pointee = uv_buf_t(
-            base: room?.baseAddress?.assumingMemoryBound(to: CChar.self), len: room?.count ?? 0)
+            base: room?.baseAddress?.assumingMemoryBound(to: CChar.self),
+            len: room?.count ?? 0
+        )
     }
 
     @inline(__always)
-    fileprivate func didRead(_ count: Int) {
+    fileprivate func didRead(_ count: Int, _ buffer: UnsafePointer<uv_buf_t>?) {
         isGivingRoom = false
         if count > 0 {
             unsafe hotTransport?._withUnsafeGuaranteedRef { $0.didReceive(count) }
         } else if count < 0 {
-            didNotRead(CInt(count))
+            unsafe didNotRead(CInt(truncatingIfNeeded: count), buffer)
         }
     }
 
     @inline(never)
-    private func didNotRead(_ status: CInt) {
+    private func didNotRead(_ status: CInt, _ buffer: UnsafePointer<uv_buf_t>?) {
         unsafe core.noteInput()
         if status == UV_ENOBUFS.rawValue {
             // Nobody wanted the bytes: this is where reading stops.
             unsafe uv_read_stop(stream)
             if closeAfterRoom { super.close() }
         } else if status == UV_EOF.rawValue {
-            didReachEnd()
+            if unsafe buffer?.pointee.base == nil { readAgain() } else { transport?.didReachEnd() }
         } else {
             transport?.didFailReading(SystemError(status: status, call: "read", address: transport?.remoteAddress))
         }
     }
 
-    /// libuv up to 1.51 also reports an end when the peer has reset the connection behind bytes that it had sent. The
-    /// socket knows the difference, and half a file must not look like a file.
-    private func didReachEnd() {
-        let status = creactor_pending_error(descriptor)
-        if status < 0 {
-            transport?.didFailReading(SystemError(status: status, call: "read", address: transport?.remoteAddress))
-        } else {
-            transport?.didReachEnd()
-        }
+    /// The end was guessed and not read: libuv up to 1.51 reports one, with no buffer, when both directions are over
+    /// after a read that did not fill its buffer, although the peer may have reset the connection.
+    ///
+    /// Reading tells, and half a file must not look like a file.
+    private func readAgain() {
+        transport?.isDriverReading = false
+        transport?.startDriverReadingIfWanted()
     }
 
     // MARK: Writing
@@ -179,7 +181,9 @@ private func onAllocate(
     }
 }
 
-private func onRead(_ stream: UnsafeMutablePointer<uv_stream_t>?, _ count: Int, _: UnsafePointer<uv_buf_t>?) {
+private func onRead(_ stream: UnsafeMutablePointer<uv_stream_t>?, _ count: Int, _ buffer: UnsafePointer<uv_buf_t>?) {
     // SAFETY: as above.
-    unsafe Unmanaged<TCPStream>.fromOpaque(stream!.pointee.data!)._withUnsafeGuaranteedRef { $0.didRead(count) }
+    unsafe Unmanaged<TCPStream>.fromOpaque(stream!.pointee.data!)._withUnsafeGuaranteedRef {
+        unsafe $0.didRead(count, buffer)
+    }
 }

@@ -3,8 +3,10 @@
 
 /// The bytes that a connection has taken over and the kernel has not.
 final class WriteQueue {
-    /// How much one request carries at most. Enough for the kernel to be busy, little enough that the low-water mark
-    /// is noticed while there is still something to send.
+    /// How much one request carries at most.
+    ///
+    /// Enough for the kernel to be busy, little enough that the low-water mark is noticed while there is still
+    /// something to send.
     static var largestRequest: Int { 131_072 }
     /// How many buffers one request carries at most; the system's limit is `IOV_MAX`, 1,024.
     static var mostBuffers: Int { 64 }
@@ -51,7 +53,9 @@ final class WriteQueue {
         return request
     }
 
-    /// The request is done. Returns how many bytes it carried.
+    /// The request is done.
+    ///
+    /// Returns how many bytes it carried.
     func didSend() -> Int {
         let sent = bytesInFlight
         byteCount -= sent
@@ -60,7 +64,9 @@ final class WriteQueue {
         return sent
     }
 
-    /// Forgets everything. A request that is under way is no longer counted.
+    /// Forgets everything.
+    ///
+    /// A request that is under way is no longer counted.
     func dropAll() {
         waiting = []
         head = 0

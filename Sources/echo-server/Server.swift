@@ -10,7 +10,9 @@ struct Server: Sendable {
     /// How long open connections are served after the first signal.
     static let drainTime = Duration.seconds(5)
 
-    /// Listens and watches for signals. `completion` gets the figures when everything has ended.
+    /// Listens and watches for signals.
+    ///
+    /// `completion` gets the figures when everything has ended.
     func start(on loop: isolated EventLoop, _ completion: Completion<String>) throws {
         var listenerOptions = ListenerOptions()
         listenerOptions.maxConnections = options.maxConnections

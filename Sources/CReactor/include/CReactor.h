@@ -73,8 +73,6 @@ static inline long creactor_send(int descriptor, const void *bytes, size_t count
 
 /// Makes a later close send RST: SO_LINGER with zero seconds. Returns 0 or a negative errno value.
 int creactor_linger_zero(int descriptor);
-/// The error that a socket has and has not told, as a negative errno value, or 0.
-int creactor_pending_error(int descriptor);
 /// Duplicates a descriptor with close-on-exec. Returns it, or a negative errno value.
 int creactor_duplicate(int descriptor);
 /// Closes a descriptor that no libuv handle owns.

@@ -20,7 +20,11 @@ extension ReactorTests {
 
         private static func isCompiled(_ example: [String]) throws -> Bool {
             let compiled = lines(
-                try String(contentsOf: root.appending(path: "Tests/ReactorTests/Documentation/Examples.swift"), encoding: .utf8))
+                try String(
+                    contentsOf: root.appending(path: "Tests/ReactorTests/Documentation/Examples.swift"),
+                    encoding: .utf8
+                )
+            )
             // Declarations of one example may stand apart; what follows a blank line starts anew there, so each line
             // must be found behind the one before.
             var rest = compiled[...]

@@ -6,7 +6,9 @@ import Testing
 
 @testable import Reactor
 
-/// All tests of the reactor. One after the other, as they count the descriptors of the process.
+/// All tests of the reactor.
+///
+/// One after the other, as they count the descriptors of the process.
 @Suite(.serialized) enum ReactorTests {}
 
 /// Runs `body` with a loop of its own, closes the loop, and proves that no handle, callback or descriptor is left.
@@ -70,7 +72,9 @@ final class IssueLog: Sendable {
     var all: [LoopIssue] { issues.withLock { $0 } }
 }
 
-/// What happened, in order. Can be shared with a loop's callbacks, as an array cannot.
+/// What happened, in order.
+///
+/// Can be shared with a loop's callbacks, as an array cannot.
 final class Recorder<Element: Sendable>: Sendable {
     private let elements = Mutex<[Element]>([])
     func append(_ element: Element) { elements.withLock { $0.append(element) } }
