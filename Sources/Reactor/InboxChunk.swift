@@ -23,6 +23,13 @@ final class InboxChunk: Sendable {
         case cancelled
     }
 
+    /// Somebody who waits for the end of an entry's run.
+    @safe
+    private struct Waiter {
+        let entry: UInt
+        let continuation: UnsafeContinuation<Void, Never>
+    }
+
     private struct Entry: ~Copyable {
         var body: ((EventLoop) throws -> Void)?
         /// A job of Swift's runtime, if there is no closure.
@@ -37,8 +44,8 @@ final class InboxChunk: Sendable {
     // SAFETY: the loop's.
     private nonisolated(unsafe) var finished = 0
     // SAFETY: under the lock. Hardly any submission is ever waited for, so one list serves all chunks.
-    private nonisolated(unsafe) static var waiters: [(entry: UInt, continuation: UnsafeContinuation<Void, Never>)] =
-        unsafe []
+    private nonisolated(unsafe) static var waiters: [Waiter] =
+        []
     private static let waitersLock = Lock()
 
     init() {
@@ -130,7 +137,7 @@ final class InboxChunk: Sendable {
     func resumeAtEnd(of index: Int, _ continuation: UnsafeContinuation<Void, Never>) {
         let waits = Self.waitersLock.locked {
             guard step(index, .running, .awaited) || state(index) == .awaited else { return false }
-            unsafe Self.waiters.append((UInt(bitPattern: entries + index), continuation))
+            unsafe Self.waiters.append(Waiter(entry: UInt(bitPattern: entries + index), continuation: continuation))
             return true
         }
         if !waits { unsafe continuation.resume() }
@@ -139,13 +146,13 @@ final class InboxChunk: Sendable {
     @inline(never)
     private func wakeWaiters(_ index: Int) {
         let entry = unsafe UInt(bitPattern: entries + index)
-        let waiting = unsafe Self.waitersLock.locked {
+        let waiting = Self.waitersLock.locked {
             unsafe entries[index].state.store(.done, ordering: .releasing)
-            let waiting = unsafe Self.waiters.filter { unsafe $0.entry == entry }
-            unsafe Self.waiters.removeAll { unsafe $0.entry == entry }
-            return unsafe waiting
+            let waiting = unsafe Self.waiters.filter { $0.entry == entry }
+            unsafe Self.waiters.removeAll { $0.entry == entry }
+            return waiting
         }
-        for unsafewaiter in unsafe waiting { unsafe waiter.continuation.resume() }
+        for waiter in waiting { unsafe waiter.continuation.resume() }
     }
 
     @inline(__always)

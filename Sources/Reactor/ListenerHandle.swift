@@ -23,7 +23,7 @@ final class ListenerHandle: LiveHandle {
     private static let firstRetry = Duration.milliseconds(5)
     private static let longestRetry = Duration.seconds(1)
 
-    /// - Parameter listener: Its address is replaced by the one that the system gave.
+    /// Listens for `listener`, whose address is replaced by the one that the system gave.
     init(_ listener: Listener) throws(SystemError) {
         core = listener.core
         self.listener = listener

@@ -27,7 +27,7 @@ public final class StreamTransport {
             if case .tcp(let stream) = driver { descriptor = stream.descriptor } else { descriptor = -1 }
         }
     }
-    /// The descriptor of a TCP driver, or -1. libuv owns it; it is open as long as `phase` is.
+    /// The descriptor of a TCP driver, which libuv owns and which is open as long as `phase` is; or -1.
     private(set) var descriptor: CInt = -1
     private(set) var receiver: Receiver?
     // SAFETY: the same object, not counted: used only while `receiver` holds it.

@@ -78,39 +78,39 @@ extension SystemError {
 }
 
 extension SystemError.Code {
-    /// The address is taken. libuv: `UV_EADDRINUSE`.
+    /// The address is taken (libuv: `UV_EADDRINUSE`).
     public static var addressInUse: Self { .init(rawValue: UV_EADDRINUSE.rawValue) }
-    /// The address is not one of this machine. libuv: `UV_EADDRNOTAVAIL`.
+    /// The address is not one of this machine (libuv: `UV_EADDRNOTAVAIL`).
     public static var addressNotAvailable: Self { .init(rawValue: UV_EADDRNOTAVAIL.rawValue) }
-    /// Permission denied, such as a port below 1024. libuv: `UV_EACCES`.
+    /// Permission denied, such as a port below 1024 (libuv: `UV_EACCES`).
     public static var accessDenied: Self { .init(rawValue: UV_EACCES.rawValue) }
-    /// The peer does not listen there. libuv: `UV_ECONNREFUSED`.
+    /// The peer does not listen there (libuv: `UV_ECONNREFUSED`).
     public static var connectionRefused: Self { .init(rawValue: UV_ECONNREFUSED.rawValue) }
-    /// The peer reset the connection. libuv: `UV_ECONNRESET`.
+    /// The peer reset the connection (libuv: `UV_ECONNRESET`).
     public static var connectionReset: Self { .init(rawValue: UV_ECONNRESET.rawValue) }
-    /// The peer had closed before we wrote. libuv: `UV_EPIPE`.
+    /// The peer had closed before we wrote (libuv: `UV_EPIPE`).
     public static var brokenPipe: Self { .init(rawValue: UV_EPIPE.rawValue) }
-    /// The socket is not connected. libuv: `UV_ENOTCONN`.
+    /// The socket is not connected (libuv: `UV_ENOTCONN`).
     public static var notConnected: Self { .init(rawValue: UV_ENOTCONN.rawValue) }
-    /// The kernel gave up on the peer, or a deadline passed. libuv: `UV_ETIMEDOUT`.
+    /// The kernel gave up on the peer, or a deadline passed (libuv: `UV_ETIMEDOUT`).
     public static var timedOut: Self { .init(rawValue: UV_ETIMEDOUT.rawValue) }
-    /// The call was abandoned by a close. libuv: `UV_ECANCELED`.
+    /// The call was abandoned by a close (libuv: `UV_ECANCELED`).
     public static var canceled: Self { .init(rawValue: UV_ECANCELED.rawValue) }
-    /// This process has no descriptor left. libuv: `UV_EMFILE`.
+    /// This process has no descriptor left (libuv: `UV_EMFILE`).
     public static var tooManyOpenFiles: Self { .init(rawValue: UV_EMFILE.rawValue) }
-    /// The whole system has no descriptor left. libuv: `UV_ENFILE`.
+    /// The whole system has no descriptor left (libuv: `UV_ENFILE`).
     public static var tooManyOpenFilesInSystem: Self { .init(rawValue: UV_ENFILE.rawValue) }
-    /// The kernel has no buffer space. libuv: `UV_ENOBUFS`.
+    /// The kernel has no buffer space (libuv: `UV_ENOBUFS`).
     public static var noBufferSpace: Self { .init(rawValue: UV_ENOBUFS.rawValue) }
-    /// No memory. libuv: `UV_ENOMEM`.
+    /// No memory (libuv: `UV_ENOMEM`).
     public static var outOfMemory: Self { .init(rawValue: UV_ENOMEM.rawValue) }
-    /// An argument that the call does not take. libuv: `UV_EINVAL`.
+    /// An argument that the call does not take (libuv: `UV_EINVAL`).
     public static var invalidArgument: Self { .init(rawValue: UV_EINVAL.rawValue) }
-    /// The call would have had to wait. libuv: `UV_EAGAIN`.
+    /// The call would have had to wait (libuv: `UV_EAGAIN`).
     public static var wouldBlock: Self { .init(rawValue: UV_EAGAIN.rawValue) }
-    /// No route to the host. libuv: `UV_EHOSTUNREACH`.
+    /// No route to the host (libuv: `UV_EHOSTUNREACH`).
     public static var hostUnreachable: Self { .init(rawValue: UV_EHOSTUNREACH.rawValue) }
-    /// No route to the network. libuv: `UV_ENETUNREACH`.
+    /// No route to the network (libuv: `UV_ENETUNREACH`).
     public static var networkUnreachable: Self { .init(rawValue: UV_ENETUNREACH.rawValue) }
 }
 

@@ -94,7 +94,7 @@ final class TCPStream: HandleBox, LiveHandle {
 
     // MARK: Writing
 
-    /// The socket's descriptor. libuv owns it and alone closes it.
+    /// The socket's descriptor, which libuv owns and alone closes.
     private(set) lazy var descriptor: CInt = {
         var descriptor: uv_os_fd_t = -1
         _ = unsafe uv_fileno(handle, &descriptor)
