@@ -28,9 +28,7 @@ class HandleBox {
     // SAFETY: valid from a good init to the close callback (rules 1 and 3), which is when `phase` becomes `.closed`.
     let raw: UnsafeMutableRawPointer
 
-    /// A handle of the given type.
-    ///
-    /// - Parameter initialize: Calls the `uv_*_init` function on the memory.
+    /// A handle of the given type, which `initialize` makes of the memory by calling the `uv_*_init` function.
     init(
         _ type: uv_handle_type,
         on core: LoopCore,

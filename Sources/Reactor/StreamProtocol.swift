@@ -33,7 +33,10 @@ public protocol ConnectionProtocol: AnyObject {
 
     /// The connection is gone; the transport does nothing any more and lets this object go.
     ///
-    /// - Parameter error: Why, or nil if either side closed it in order or it was aborted by this side.
+    /// - Parameters:
+    ///   - transport: The connection.
+    ///   - error: Why, or nil if either side closed it in order or it was aborted by this side.
+    ///   - loop: The loop.
     func connectionLost(_ transport: StreamTransport, _ error: (any Error)?, on loop: isolated EventLoop)
 }
 
