@@ -84,7 +84,11 @@ extension ReactorTests {
                 }
             }
             let loop = try EventLoop(configuration)
-            defer { loop.close() }
+            defer {
+                loop.close()
+                // The loop holds its handler, and that holds the loop.
+                loops.removeAll()
+            }
             loops.append(loop)
             try loop.runForever { loop in loop.schedule { throw LoopError.timedOut("It") } }
             #expect(order.all == ["issue", "scheduled by the handler"])

@@ -80,4 +80,5 @@ final class Recorder<Element: Sendable>: Sendable {
     func append(_ element: Element) { elements.withLock { $0.append(element) } }
     var all: [Element] { elements.withLock { $0 } }
     var count: Int { all.count }
+    func removeAll() { elements.withLock { $0 = [] } }
 }
