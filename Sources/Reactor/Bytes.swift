@@ -138,7 +138,7 @@ extension Bytes: Hashable {
     }
 }
 
-extension Bytes: CustomStringConvertible, ExpressibleByArrayLiteral, ExpressibleByStringLiteral {
+extension Bytes: CustomStringConvertible, ExpressibleByArrayLiteral, ExpressibleByStringInterpolation {
     /// The number of bytes; `String(decoding: bytes, as: UTF8.self)` is the text in them.
     public var description: String { "\(count) bytes" }
 

@@ -31,7 +31,10 @@ extension EventLoop {
         /// peer has closed is an error and not the end of the process.
         public var ignoresSIGPIPE = true
 
-        /// Let libuv 1.45 to 1.48 use io_uring, which those versions do unless they are told not to.
+        /// Let libuv 1.45 to 1.48 do file operations through io_uring, for which they keep a kernel thread polling
+        /// unless they are told not to.
+        ///
+        /// The first loop of the process decides. Later versions of libuv do not do it of their own accord.
         public var allowsIOURing = false
 
         /// The name of the loop in messages.

@@ -12,7 +12,12 @@ extension EventLoop {
     /// The corresponding asyncio name is `loop.run_forever`; the corresponding libuv call is `uv_run`.
     @available(*, noasync, message: "it would block a thread of Swift's pool; run a loop on a thread of its own")
     public nonisolated func runForever(_ setUp: (isolated EventLoop) throws -> Void = { _ in }) throws {
-        try onOwnThread(setUp)
+        do {
+            try onOwnThread(setUp)
+        } catch {
+            unsafe core.forgetStop()
+            throw error
+        }
         unsafe core.runForever()
     }
 

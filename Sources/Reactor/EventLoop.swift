@@ -13,8 +13,9 @@
 ///     }
 ///     loop.close()
 ///
-/// Every callback runs to its end before the next begins. From other threads ``submit(_:)`` a closure, or `await` the
-/// loop's methods, as with any actor.
+/// Every callback runs to its end before the next begins. From other threads ``submit(_:)`` a closure. What returns
+/// plain values, such as ``statistics``, ``dump()`` and ``stop()``, can also be awaited, as with any actor; a listener
+/// or a token belongs to the loop and cannot leave it.
 ///
 /// A loop must be closed with ``close()``: one that is merely dropped keeps its descriptors.
 ///

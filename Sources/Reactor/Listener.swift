@@ -72,6 +72,7 @@ public final class Listener {
     /// Idempotent. The corresponding asyncio name is `Server.close`.
     public func close() {
         makeReceiver = nil
+        isPaused = false
         switch backend.take() {
         case .tcp(let handle): handle.stop()
         case .memory(let listener): listener.stop()
@@ -83,7 +84,8 @@ public final class Listener {
     ///
     /// - Parameters:
     ///   - limit: How long to wait; zero aborts in the loop's next turn. Of several calls the earliest end counts.
-    ///   - done: Called on the loop, once, when no connection is open any more; never before this returns.
+    ///   - done: Called on the loop, once, when no connection is open any more; never before this returns, and not at
+    ///     all if the loop is closed first.
     public func drain(within limit: Duration, _ done: @escaping () -> Void) {
         close()
         onDrained.append(done)
@@ -95,7 +97,10 @@ public final class Listener {
         if let earlier = drainDeadline?.deadline, earlier <= deadline { return }
         drainDeadline?.cancel()
         let site = CallSite(file: #fileID, line: #line)
-        drainDeadline = core.schedule(at: deadline, { [self] in abortConnections() }, site: site)
+        drainDeadline = core.schedule(at: deadline, { [self] in
+                drainDeadline = nil
+                abortConnections()
+            }, site: site)
     }
 
     /// Stops accepting and aborts every open connection.

@@ -47,6 +47,8 @@ extension LoopCore {
         // SAFETY: the loop is open until `uv_loop_close` succeeds, and every handle on it is closing.
         while unsafe uv_run(raw, UV_RUN_DEFAULT) != 0 {}
         discardLoop()
+        // Not before: until here this thread runs the loop's code, and nobody else may.
+        lateJobs.release()
         return report
     }
 

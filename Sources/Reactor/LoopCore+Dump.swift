@@ -34,6 +34,7 @@ extension LoopCore {
     func dump() -> String {
         var lines = ["EventLoop '\(configuration.name)': \(state), \(statistics)"]
         lines.append("ready \(ready.count), timers \(deadlines.count - deadlines.stale), scheduled \(callbacks.count)")
+        dropCancelledDeadlines()
         if let next = deadlines.top { lines.append("next deadline \(LoopInstant(nanoseconds: next.deadline))") }
         let handles = liveHandles()
         lines.append("handles \(handles.count)")

@@ -48,9 +48,14 @@ extension LoopCore {
         inbox.sleeping.store(false, ordering: .relaxed)
         state = .idle
         phase = .outside
+        forgetStop()
+        singleTurn = false
+    }
+
+    /// No run is to be ended any more.
+    func forgetStop() {
         stopRequested = false
         stopLimit = .max
-        singleTurn = false
     }
 
     /// Ends the run after the batch that is running; before a run, lets the next one turn once.

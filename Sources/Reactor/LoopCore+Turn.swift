@@ -77,7 +77,7 @@ extension LoopCore {
         handles.startTimer(milliseconds: due > now ? due - now : 0)
     }
 
-    private func dropCancelledDeadlines() {
+    func dropCancelledDeadlines() {
         while let top = deadlines.top, !callbacks.contains(top.id) { deadlines.removeStaleTop() }
     }
 
@@ -96,7 +96,8 @@ extension LoopCore {
     @inline(__always)
     func enterUntimed() {
         inputs &+= 1
-        collecting = pollIsQuiet
+        // What a libuv callback has made ready runs outside of it: such a job may enter again, but never collects.
+        collecting = pollIsQuiet && !runningInner
     }
 
     /// Notes a libuv callback that calls nobody.
@@ -108,14 +109,14 @@ extension LoopCore {
     func leave(_ subject: () -> String) {
         collecting = false
         if timesCallbacks { reportIfSlow(since: entered, subject) }
-        if inner.count > 0 { runInner() }
+        if inner.count > 0 && !runningInner { runInner() }
     }
 
     /// The same, where callbacks are not timed.
     @inline(__always)
     func leaveUntimed() {
         collecting = false
-        if inner.count > 0 { runInner() }
+        if inner.count > 0 && !runningInner { runInner() }
     }
 
     @inline(never)

@@ -28,6 +28,7 @@ final class LoopCore {
 
     let configuration: EventLoop.Configuration
     let inbox = Inbox()
+    let lateJobs = LateJobs()
     /// The thread that made the loop, which alone may run it.
     let owner = creactor_thread_id()
 
@@ -151,7 +152,7 @@ final class LoopCore {
         let current = unsafe creactor_current_loop()
         if unsafe current == identity { return true }
         if unsafe current == Reaper.identity(of: self) { return true }
-        return unsafe creactor_thread_id() == owner && current == nil
+        return unsafe creactor_thread_id() == owner && current == nil && state != .closed
     }
 
     func nextConnectionNumber() -> UInt64 {
@@ -204,8 +205,10 @@ final class LoopCore {
     /// A callback that is scheduled while the loop closes never runs; after that, scheduling is a mistake.
     @inline(never)
     private func refuse(_ id: CallbackID, _ deadline: LoopInstant?) -> Scheduled {
+        // A task that cleans up after its loop may still ask for a timer; it gets one that never comes.
+        let isCleanUp = unsafe creactor_current_loop() == Reaper.identity(of: self)
         require(
-            state == .closing,
+            state == .closing || isCleanUp,
             "This EventLoop is closed: nothing can be scheduled on it any more. Make a new one."
         )
         _ = callbacks.take(id)

@@ -9,13 +9,15 @@ enum Process {
     /// Doing it again changes nothing.
     static func prepare(_ configuration: EventLoop.Configuration) {
         if configuration.ignoresSIGPIPE { creactor_ignore_sigpipe() }
-        // libuv 1.45 to 1.48 use io_uring unless told not to, with a kernel thread that polls.
-        let version = uv_version()
-        if !configuration.allowsIOURing && version >= 0x012d00 && version < 0x013100 {
-            // SAFETY: both texts are literals.
-            unsafe creactor_setenv_default("UV_USE_IO_URING", "0")
-        }
+        if !configuration.allowsIOURing { _ = forbidIOURing }
     }
+
+    /// Done once, by the first loop, as the environment must not change while other threads read it.
+    private static let forbidIOURing: Void = {
+        let version = uv_version()
+        // SAFETY: both texts are literals.
+        if version >= 0x012d00 && version < 0x013100 { unsafe creactor_setenv_default("UV_USE_IO_URING", "0") }
+    }()
 
     /// How many connections fit under the soft limit on descriptors, with some kept for everything else: 64, or half of
     /// a limit that is not much larger.

@@ -92,7 +92,7 @@ final class ReadyRing {
     /// The ring must not be empty.
     @inline(__always)
     func pop() -> ReadyEntry {
-        assert(count > 0, "pop of an empty ready ring")
+        require(count > 0, "The ready queue is empty, which is a fault in swift-asyncio.")
         let bits = unsafe storage[head & mask]
         head = (head + 1) & mask
         count -= 1

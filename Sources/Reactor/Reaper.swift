@@ -4,6 +4,34 @@
 
 internal import CReactor
 
+/// Jobs that arrive for a loop that is closing: they are kept until it is closed, as its own thread runs its code until
+/// then, and after that go to the reaper one by one.
+@safe
+final class LateJobs: Sendable {
+    private let lock = Lock()
+    // SAFETY: under the lock.
+    private nonisolated(unsafe) var waiting: [(job: UnownedJob, executor: LoopExecutor)] = []
+    private nonisolated(unsafe) var isClosed = false
+
+    /// Takes a job that the loop itself no longer takes. Any thread.
+    func enqueue(_ job: UnownedJob, on executor: LoopExecutor) {
+        let goesOn = lock.locked {
+            if unsafe !isClosed { unsafe waiting.append((job, executor)) }
+            return unsafe isClosed
+        }
+        if goesOn { Reaper.shared.enqueue(job, on: executor) }
+    }
+
+    /// The loop is closed.
+    func release() {
+        lock.locked {
+            unsafe isClosed = true
+            for entry in unsafe waiting { Reaper.shared.enqueue(entry.job, on: entry.executor) }
+            unsafe waiting = []
+        }
+    }
+}
+
 /// The thread that runs what arrives for closed loops.
 @safe
 final class Reaper: Sendable {

@@ -54,8 +54,13 @@ public struct Signal: RawRepresentable, Hashable, Sendable, CustomStringConverti
 /// Not `Sendable`: it belongs to its loop.
 public final class SignalWatcher {
     private var handle: SignalHandle?
+    /// Keeps what the handle refers to.
+    private let core: LoopCore
 
-    fileprivate init(_ handle: SignalHandle) { self.handle = handle }
+    fileprivate init(_ handle: SignalHandle, _ core: LoopCore) {
+        self.handle = handle
+        self.core = core
+    }
 
     /// Ends the watch and drops its closure.
     ///
@@ -84,7 +89,7 @@ extension EventLoop {
     @discardableResult
     public func onSignal(_ signal: Signal, _ body: @escaping () throws -> Void) throws -> SignalWatcher {
         try unsafe core.requireOpen()
-        return SignalWatcher(try SignalHandle(unsafe core, signal, body))
+        return unsafe SignalWatcher(try SignalHandle(core, signal, body), core)
     }
 }
 

@@ -203,6 +203,7 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
             }
             unsafe next = info.pointee.ai_next
         }
+        guard !found.isEmpty else { throw SystemError(.addressNotAvailable, call: "getaddrinfo(\(host))") }
         return found
     }
 }

@@ -21,10 +21,11 @@ extension StreamTransport {
     /// The corresponding asyncio name is `ReadTransport.resume_reading`.
     public func resumeReading() {
         wantsReading = true
+        guard phase == .open else { return }
         if endIsWaiting {
             endIsWaiting = false
             let site = CallSite(file: #fileID, line: #line)
-            _ = core.scheduleSoon({ [self] in didReachEnd() }, site: site)
+            _ = core.scheduleSoon({ [self] in tellEnd() }, site: site)
         } else {
             startDriverReadingIfWanted()
         }
@@ -125,18 +126,22 @@ extension StreamTransport {
         }
     }
 
-    /// The peer has sent its last byte.
-    ///
-    /// The driver has stopped reading.
+    /// The peer has sent its last byte, and the driver has stopped reading.
     func didReachEnd() {
         isDriverReading = false
         activeBuffer = nil
+        guard !hasReachedEnd else { return }
+        hasReachedEnd = true
+        tellEnd()
+    }
+
+    /// Tells the protocol of the end, once; if reading is paused, when it resumes.
+    private func tellEnd() {
+        guard phase == .open, let receiver else { return }
         guard wantsReading else {
             endIsWaiting = true
             return
         }
-        hasReachedEnd = true
-        guard phase == .open, let receiver else { return }
         core.enter()
         do {
             let keepOpen = try core.withLoop { try core.crossings.eof(receiver.base, self, $0) }

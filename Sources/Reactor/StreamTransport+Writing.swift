@@ -63,6 +63,11 @@ extension StreamTransport {
         didQueue()
     }
 
+    /// Sends the UTF-8 of a text.
+    ///
+    /// Like ``write(_:)-(Bytes)``.
+    public func write(_ text: String) { write(Bytes(text.utf8)) }
+
     /// Sends several pieces in one system call, without joining them.
     ///
     /// Like ``write(_:)-(Bytes)``. The corresponding asyncio name is `WriteTransport.writelines`.
@@ -159,6 +164,8 @@ extension StreamTransport {
     }
 
     private func sendEnd() {
+        guard !endSubmitted else { return }
+        endSubmitted = true
         do {
             try driver.shutDown()
         } catch {

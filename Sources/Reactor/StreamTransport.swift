@@ -56,6 +56,8 @@ public final class StreamTransport {
     // Writing: see StreamTransport+Writing.swift
     let queue = WriteQueue()
     var endRequested = false
+    /// Whether the driver was told to send the end, and whether it has.
+    var endSubmitted = false
     var endSent = false
     var isWritingPaused = false
     var highWaterMark: Int

@@ -48,6 +48,10 @@ final class WriteQueue {
         if head == waiting.count {
             waiting.removeAll(keepingCapacity: true)
             head = 0
+        } else if head > Self.mostBuffers && head * 2 > waiting.count {
+            // A queue that is never empty must not keep what it has sent.
+            waiting.removeSubrange(..<head)
+            head = 0
         }
         isSending = true
         return request
