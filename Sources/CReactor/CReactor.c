@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -117,9 +118,60 @@ int creactor_linger_zero(int descriptor) {
     return setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &linger, sizeof linger) == 0 ? 0 : -errno;
 }
 
-int creactor_duplicate(int descriptor) {
-    int copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
-    return copy >= 0 ? copy : -errno;
+int creactor_set_tcp_options(int descriptor, int no_delay, unsigned int idle_seconds) {
+    int on = 1;
+    if (no_delay && setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0) return -errno;
+    if (idle_seconds == 0) return 0;
+    if (setsockopt(descriptor, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on) != 0) return -errno;
+#if defined(TCP_KEEPIDLE)
+    int idle = (int)idle_seconds;
+    if (setsockopt(descriptor, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle) != 0) return -errno;
+#elif defined(TCP_KEEPALIVE)
+    int idle = (int)idle_seconds;
+    if (setsockopt(descriptor, IPPROTO_TCP, TCP_KEEPALIVE, &idle, sizeof idle) != 0) return -errno;
+#endif
+    return 0;
+}
+
+int creactor_listen(int descriptor, int backlog) { return listen(descriptor, backlog) == 0 ? 0 : -errno; }
+
+int creactor_accept(int descriptor) {
+    for (;;) {
+#if defined(SOCK_CLOEXEC)
+        int accepted = accept4(descriptor, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+#else
+        int accepted = accept(descriptor, NULL, NULL);
+        if (accepted >= 0) {
+            fcntl(accepted, F_SETFD, FD_CLOEXEC);
+            fcntl(accepted, F_SETFL, O_NONBLOCK);
+        }
+#endif
+        if (accepted >= 0) return accepted;
+        // Linux hands pending network errors of the client to accept, which are nobody's but the client's.
+        switch (errno) {
+        case EINTR:
+        case ECONNABORTED:
+        case EPROTO:
+        case ENETDOWN:
+        case ENETUNREACH:
+        case EHOSTDOWN:
+        case EHOSTUNREACH:
+        case ENOPROTOOPT:
+        case EOPNOTSUPP:
+            continue;
+        case EWOULDBLOCK:
+            return -EAGAIN;
+        default:
+            return -errno;
+        }
+    }
+}
+
+int creactor_socket_name(int descriptor, void *address, int *length) {
+    socklen_t size = (socklen_t)*length;
+    if (getsockname(descriptor, address, &size) != 0) return -errno;
+    *length = (int)size;
+    return 0;
 }
 
 void creactor_close(int descriptor) { close(descriptor); }

@@ -2,10 +2,10 @@
 // cancelling bumps the generation and drops the closure at once, and whatever still names the old generation, in the
 // ready ring or in the deadline heap, is skipped when it comes up. So cancel needs to find nothing.
 
-/// Names one scheduled callback.
+/// Names one scheduled callback, for as long as anybody keeps the name: 64 bits of generation never come round.
 struct CallbackID: Equatable {
     var index: UInt32
-    var generation: UInt32
+    var generation: UInt64
 }
 
 /// Where in the source a callback was scheduled, for messages.
@@ -24,7 +24,7 @@ final class CallbackTable {
     private struct Slot {
         var body: Body?
         var site: CallSite
-        var generation: UInt32
+        var generation: UInt64
         var nextFree: UInt32
         /// Whether an entry of the deadline heap stands for this callback.
         var inHeap: Bool
@@ -65,6 +65,14 @@ final class CallbackTable {
         unsafe slot.pointee.site = site
         unsafe slot.pointee.inHeap = inHeap
         return unsafe CallbackID(index: index, generation: slot.pointee.generation)
+    }
+
+    /// The full name of what an entry of the ready queue stands for, which holds half of the generation: plenty for the
+    /// time that an entry waits.
+    @inline(__always)
+    func resolve(index: UInt32, low: UInt32) -> CallbackID? {
+        let generation = unsafe slots[Int(index)].generation
+        return UInt32(truncatingIfNeeded: generation) == low ? CallbackID(index: index, generation: generation) : nil
     }
 
     /// The closure, which leaves the table; nil if it was cancelled or has run.

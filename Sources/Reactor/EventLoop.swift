@@ -77,6 +77,7 @@ extension LoopCore {
     ///
     /// Nothing can run on the loop any more; if it was not closed, that is said once.
     func wasDropped() {
+        loopIsGone()
         guard state != .closed else { return }
         report(.notClosed, "EventLoop '\(configuration.name)'")
     }

@@ -31,7 +31,8 @@ final class Inbox: Sendable {
     private nonisolated(unsafe) var spare: [InboxChunk] = []
     private nonisolated(unsafe) var closed = false
     private nonisolated(unsafe) var wakeHandle: UnsafeMutablePointer<uv_async_t>?
-    // SAFETY: the loop's thread only. Chunks with entries in the ready queue, oldest first.
+    // SAFETY: the loop's thread only. Chunks of which the loop has taken entries, oldest first; the last may be the one
+    // that is being filled.
     private nonisolated(unsafe) var taken: [InboxChunk] = []
     private nonisolated(unsafe) var lastPlace = 0
     private nonisolated(unsafe) var reusable: [InboxChunk] = []
@@ -115,26 +116,30 @@ final class Inbox: Sendable {
 
     // MARK: Taking, on the loop's thread
 
-    /// Takes over everything that was posted, in order.
+    /// Takes everything that was posted, in order.
+    ///
+    /// The chunk that is being filled stays where it is: the loop takes what is in it and remembers how far.
     func drain(_ receive: (ReadyEntry) -> Void) {
         sortOutFinished()
-        let first = unsafe taken.count
+        let first = unsafe max(taken.count - 1, 0)
         unsafe creactor_mutex_lock(mutex)
         while unsafe !reusable.isEmpty && spare.count < Self.mostSpare { unsafe spare.append(reusable.removeLast()) }
-        if unsafe !full.isEmpty {
-            unsafe taken.append(contentsOf: full)
-            unsafe full.removeAll(keepingCapacity: true)
-        }
-        if unsafe filling.count > 0 {
-            unsafe taken.append(filling)
-            unsafe filling = spare.popLast() ?? InboxChunk()
-        }
+        for chunk in unsafe full where unsafe !chunk.isTaken { take(chunk) }
+        unsafe full.removeAll(keepingCapacity: true)
+        if unsafe !filling.isTaken { unsafe take(filling) }
+        let last = unsafe filling.count
         hasEntries.store(false, ordering: .relaxed)
         unsafe creactor_mutex_unlock(mutex)
         for place in first..<(unsafe taken.count) {
             let chunk = unsafe taken[place]
-            for index in unsafe 0..<chunk.count { receive(chunk.take(index)) }
+            let end = unsafe place == taken.count - 1 ? last : InboxChunk.capacity
+            while unsafe chunk.drained < end { receive(chunk.takeNext()) }
         }
+    }
+
+    private func take(_ chunk: InboxChunk) {
+        unsafe chunk.isTaken = true
+        unsafe taken.append(chunk)
     }
 
     /// Runs the callback of an entry of the ready queue, which holds them in the order of the chunks.
@@ -169,19 +174,19 @@ final class Inbox: Sendable {
         fault("A submission belongs to no chunk of its inbox, which is a fault in swift-asyncio.")
     }
 
-    /// Lets the chunks go that the loop is done with, those that can be used again into `reusable`.
+    /// Lets the oldest chunks go that are full and that the loop is done with; those that can be used again into
+    /// `reusable`.
     private func sortOutFinished() {
-        var kept = 0
-        for place in 0..<(unsafe taken.count) {
-            if unsafe !taken[place].isFinished {
-                unsafe taken.swapAt(kept, place)
-                kept += 1
-            } else if unsafe isKnownUniquelyReferenced(&taken[place]) && reusable.count < Self.mostSpare {
-                unsafe taken[place].reset()
-                unsafe reusable.append(taken[place])
+        var finished = 0
+        while unsafe finished < taken.count && taken[finished].isFinished {
+            if unsafe isKnownUniquelyReferenced(&taken[finished]) && reusable.count < Self.mostSpare {
+                unsafe taken[finished].reset()
+                unsafe reusable.append(taken[finished])
             }
+            finished += 1
         }
-        unsafe taken.removeSubrange(kept...)
+        guard finished > 0 else { return }
+        unsafe taken.removeSubrange(..<finished)
         unsafe lastPlace = 0
     }
 

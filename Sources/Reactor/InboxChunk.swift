@@ -3,7 +3,7 @@
 // took 200 to 300 ns, most of it in the allocator and on its lines' way between the cores; this takes a third.)
 //
 // Ground rules:
-//   * A poster fills the next entry under the inbox's mutex; the loop reads entries of chunks that it has taken over.
+//   * A poster fills the next entry under the inbox's mutex; the loop reads those that it saw posted there.
 //   * An entry's closure is touched by its poster before it is posted, and then by whoever steps out of `pending`.
 //   * A `Submission` refers to its chunk. A chunk is used again only when the loop is done with all its entries and
 //     nobody else refers to it, so that an entry means one submission for as long as anybody can name it.
@@ -39,9 +39,11 @@ final class InboxChunk: Sendable {
 
     // SAFETY: `capacity` initialised entries, valid as long as `self`; who may touch which is said above.
     private nonisolated(unsafe) let entries: UnsafeMutablePointer<Entry>
-    // SAFETY: under the inbox's mutex until the loop takes the chunk over, then the loop's.
+    // SAFETY: under the inbox's mutex: how many entries were posted.
     nonisolated(unsafe) private(set) var count = 0
-    // SAFETY: the loop's.
+    // SAFETY: the loop's: whether it knows the chunk, how many entries it has taken, and with how many it is done.
+    nonisolated(unsafe) var isTaken = false
+    nonisolated(unsafe) private(set) var drained = 0
     private nonisolated(unsafe) var finished = 0
     // SAFETY: under the lock. Hardly any submission is ever waited for, so one list serves all chunks.
     private nonisolated(unsafe) static var waiters: [Waiter] =
@@ -77,11 +79,11 @@ final class InboxChunk: Sendable {
 
     // MARK: Taking, on the loop's thread
 
-    /// What stands at `index`, for the ready queue.
-    ///
-    /// A job is finished with by this.
+    /// The next entry that was not taken yet, for the ready queue. A job is finished with by this.
     @inline(__always)
-    func take(_ index: Int) -> ReadyEntry {
+    func takeNext() -> ReadyEntry {
+        let index = unsafe drained
+        unsafe drained = index + 1
         let job = unsafe entries[index].job
         if job == 0 { return unsafe ReadyEntry(submission: UnsafeRawPointer(entries + index)) }
         unsafe entries[index].job = 0
@@ -92,7 +94,8 @@ final class InboxChunk: Sendable {
     /// Runs the callback at `index` unless it was cancelled.
     @inline(__always)
     func run(_ index: Int, on loop: EventLoop, _ onError: (any Error) -> Void) {
-        unsafe finished += 1
+        // Not before the end: what runs may drain the inbox, and that must not find this chunk finished.
+        defer { unsafe finished += 1 }
         guard step(index, .pending, .running), let body = unsafe entries[index].body.take() else { return }
         do { try body(loop) } catch { onError(error) }
         if !step(index, .running, .done) { wakeWaiters(index) }
@@ -106,13 +109,15 @@ final class InboxChunk: Sendable {
         return cancel(index)
     }
 
-    /// Whether the loop is done with every entry.
-    var isFinished: Bool { unsafe finished == count }
+    /// Whether every entry was posted and the loop is done with it.
+    var isFinished: Bool { unsafe finished == Self.capacity }
 
     /// Makes a chunk ready for further use, to which nobody else refers.
     func reset() {
-        for index in unsafe 0..<count { unsafe entries[index].state.store(.pending, ordering: .relaxed) }
+        for index in 0..<Self.capacity { unsafe entries[index].state.store(.pending, ordering: .relaxed) }
         unsafe count = 0
+        unsafe isTaken = false
+        unsafe drained = 0
         unsafe finished = 0
     }
 

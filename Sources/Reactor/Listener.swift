@@ -97,10 +97,14 @@ public final class Listener {
         if let earlier = drainDeadline?.deadline, earlier <= deadline { return }
         drainDeadline?.cancel()
         let site = CallSite(file: #fileID, line: #line)
-        drainDeadline = core.schedule(at: deadline, { [self] in
+        drainDeadline = core.schedule(
+            at: deadline,
+            { [self] in
                 drainDeadline = nil
                 abortConnections()
-            }, site: site)
+            },
+            site: site
+        )
     }
 
     /// Stops accepting and aborts every open connection.

@@ -229,7 +229,10 @@ extension LoopCore {
     private func runNow(_ entry: ReadyEntry) -> EntrySubject {
         switch entry.kind {
         case .callback:
-            guard let (body, site, _) = callbacks.take(entry.callback) else { return .nothing }
+            let (index, low) = entry.callback
+            guard let id = callbacks.resolve(index: index, low: low), let (body, site, _) = callbacks.take(id) else {
+                return .nothing
+            }
             do { try body() } catch { report(.uncaughtError(error), EntrySubject.callback(site).description) }
             return .callback(site)
         case .job:

@@ -128,6 +128,9 @@ final class LoopCore {
         }
     }
 
+    /// The actor is gone, and with it whoever could call for it.
+    func loopIsGone() { unsafe facade = nil }
+
     func attach(_ loop: EventLoop) {
         unsafe facade = Unmanaged.passUnretained(loop)
     }

@@ -23,8 +23,8 @@ final class LoopExecutor: SerialExecutor {
     func checkIsolated() {
         unsafe require(
             core.isCurrent,
-            "This code claims to run on the EventLoop '\(core.configuration.name)', but runs elsewhere. Reach the loop "
-                + "with submit(_:), or `await` a method of the loop."
+            "This code claims to run on the EventLoop '\(core.configuration.name)', but runs elsewhere, "
+                + "or the loop is closed. Reach a loop with submit(_:), or `await` a method of it."
         )
     }
 }

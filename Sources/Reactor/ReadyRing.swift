@@ -3,7 +3,7 @@
 // An entry is one of four things, told apart by its two low bits, so that a callback, a cross-thread submission and
 // a job of Swift's runtime share one order without an allocation of their own:
 //   00  a job of Swift's runtime (its pointer)
-//   01  a callback: generation in the high half, index in the callback table above the tag
+//   01  a callback: the low half of the generation in the high half, index in the callback table above the tag
 //   10  a submission (the address of its entry in a chunk of the inbox)
 //   11  an event of the memory network, which keeps them in order
 
@@ -33,7 +33,7 @@ struct ReadyEntry {
     static var memoryEvent: ReadyEntry { ReadyEntry(bits: Kind.memoryEvent.rawValue) }
 
     init(callback id: CallbackID) {
-        bits = UInt64(id.generation) << 32 | UInt64(id.index) << 2 | Kind.callback.rawValue
+        bits = UInt64(UInt32(truncatingIfNeeded: id.generation)) << 32 | UInt64(id.index) << 2 | Kind.callback.rawValue
     }
 
     init(job: UnownedJob) {
@@ -46,8 +46,9 @@ struct ReadyEntry {
         bits = UInt64(UInt(bitPattern: entry)) | Kind.submission.rawValue
     }
 
-    var callback: CallbackID {
-        CallbackID(index: UInt32(truncatingIfNeeded: (bits & 0xffff_ffff) >> 2), generation: UInt32(bits >> 32))
+    /// Which callback it is: its place in the callback table, and the low half of the generation.
+    var callback: (index: UInt32, low: UInt32) {
+        (UInt32(truncatingIfNeeded: (bits & 0xffff_ffff) >> 2), UInt32(truncatingIfNeeded: bits >> 32))
     }
 
     var job: UnownedJob {

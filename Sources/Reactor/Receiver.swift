@@ -52,7 +52,7 @@ private struct IsolatedMethods {
         try $0.resumeWriting(to: $1, on: $2)
     }
     let lost: (any ConnectionProtocol, StreamTransport, (any Error)?, isolated EventLoop) -> Void = {
-        $0.connectionLost($1, $2, on: $3)
+        $0.connectionLost($1, error: $2, on: $3)
     }
 }
 

@@ -1,5 +1,7 @@
 // What can be set about a connection and a listener. Every limit has a default that is on.
 
+internal import CReactor
+
 /// The settings of one connection.
 public struct StreamOptions: Sendable, Hashable {
     /// Send small writes at once instead of gathering them for a round trip.
@@ -37,6 +39,13 @@ public struct StreamOptions: Sendable, Hashable {
     }
 
     func validate() { _ = writeMarks }
+
+    /// Sets what concerns the socket. Returns 0 or a negative errno value.
+    func apply(to descriptor: CInt) -> CInt {
+        // The kernel takes no more than 32,767 seconds.
+        let idle = keepAlive.map { UInt32(clamping: max(1, min($0.components.seconds, 32_767))) } ?? 0
+        return creactor_set_tcp_options(descriptor, noDelay ? 1 : 0, idle)
+    }
 }
 
 /// The settings of a listener.

@@ -10,7 +10,7 @@
 /// What both kinds of stream protocol have in common.
 ///
 /// All methods run on the loop that the connection belongs to, one at a time. A method that throws closes the
-/// connection: the error goes to ``EventLoop/Configuration/onIssue`` and to ``connectionLost(_:_:on:)``.
+/// connection: the error goes to ``EventLoop/Configuration/onIssue`` and to ``connectionLost(_:error:on:)``.
 ///
 /// The corresponding asyncio name is `asyncio.BaseProtocol`.
 public protocol ConnectionProtocol: AnyObject {
@@ -37,7 +37,7 @@ public protocol ConnectionProtocol: AnyObject {
     ///   - transport: The connection.
     ///   - error: Why, or nil if either side closed it in order or it was aborted by this side.
     ///   - loop: The loop.
-    func connectionLost(_ transport: StreamTransport, _ error: (any Error)?, on loop: isolated EventLoop)
+    func connectionLost(_ transport: StreamTransport, error: (any Error)?, on loop: isolated EventLoop)
 }
 
 extension ConnectionProtocol {
@@ -50,7 +50,7 @@ extension ConnectionProtocol {
     /// Does nothing.
     public func resumeWriting(to transport: StreamTransport, on loop: isolated EventLoop) {}
     /// Does nothing.
-    public func connectionLost(_ transport: StreamTransport, _ error: (any Error)?, on loop: isolated EventLoop) {}
+    public func connectionLost(_ transport: StreamTransport, error: (any Error)?, on loop: isolated EventLoop) {}
 }
 
 /// A protocol that is handed what arrives.

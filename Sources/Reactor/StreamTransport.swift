@@ -9,7 +9,7 @@
 /// A connection, as handed to its protocol.
 ///
 /// Belongs to its loop: not `Sendable`, and none of its methods waits. The protocol keeps it for as long as it likes;
-/// after ``ConnectionProtocol/connectionLost(_:_:on:)`` it does nothing any more.
+/// after ``ConnectionProtocol/connectionLost(_:error:on:)`` it does nothing any more.
 ///
 /// The corresponding asyncio name is `asyncio.Transport`.
 @safe

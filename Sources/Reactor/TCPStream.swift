@@ -122,11 +122,8 @@ final class TCPStream: HandleBox, LiveHandle {
     // MARK: Settings and state
 
     func apply(_ options: StreamOptions) throws(SystemError) {
-        if options.noDelay { try unsafe check(uv_tcp_nodelay(tcp, 1), "uv_tcp_nodelay") }
-        if let idle = options.keepAlive {
-            let seconds = UInt32(clamping: max(1, idle.components.seconds))
-            try unsafe check(uv_tcp_keepalive(tcp, 1, seconds), "uv_tcp_keepalive")
-        }
+        let status = options.apply(to: descriptor)
+        if status < 0 { throw SystemError(status: status, call: "setsockopt") }
     }
 
     func address(remote: Bool) -> SocketAddress? {

@@ -40,7 +40,7 @@ extension ReactorTests {
                 return false
             }
 
-            func connectionLost(_ transport: StreamTransport, _ error: (any Error)?, on loop: isolated EventLoop) {
+            func connectionLost(_ transport: StreamTransport, error: (any Error)?, on loop: isolated EventLoop) {
                 story.append(error.map { "lost \(word($0))" } ?? "lost")
                 (onBuffer, onUpdate, onEOF) = (nil, nil, nil)
                 whenOver?()

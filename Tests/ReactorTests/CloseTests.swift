@@ -44,15 +44,26 @@ extension ReactorTests {
                 Worker {
                     do { try loop.submit { _ in } } catch { errors.append(error as? LoopError) }
                 }.join()
-                loop.assumeIsolated { loop in
-                    #expect(throws: LoopError.loopClosed) { try loop.onSignal(.user1) {} }
-                    #expect(throws: LoopError.loopClosed) { try loop.listen(on: anyPort()) { Witness(Recorder(), "") } }
-                    #expect(throws: LoopError.loopClosed) {
-                        try loop.connect(to: anyPort(), { Witness(Recorder(), "") }, onFailure: { _ in })
-                    }
-                }
             }
             #expect(errors.all == [.loopClosed])
+        }
+
+        @Test func `a task that cleans up after its loop closed gets errors, and timers that never come`() async throws
+        {
+            let loop = try closedLoop()
+            #expect(await refusals(loop) == ["loopClosed", "loopClosed", "loopClosed", "not pending"])
+        }
+
+        @Test func `the thread of a closed loop is no longer on it`() async {
+            let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                try claimToBeOnAClosedLoop()
+            }
+            #expect(
+                result.map {
+                    String(decoding: $0.standardErrorContent, as: UTF8.self).contains("or the loop is closed")
+                }
+                    == true
+            )
         }
 
         @Test func `everything scheduled is dropped, counted and never run`() throws {
@@ -218,9 +229,33 @@ private final class Witness: StreamProtocol {
 
     func dataReceived(_ bytes: Bytes, from transport: StreamTransport, on loop: isolated EventLoop) {}
 
-    func connectionLost(_ transport: StreamTransport, _ error: (any Error)?, on loop: isolated EventLoop) {
+    func connectionLost(_ transport: StreamTransport, error: (any Error)?, on loop: isolated EventLoop) {
         events.append(
             "\(name) lost: \(error as? LoopError == .loopClosed ? "loopClosed" : "\(String(describing: error))")"
         )
     }
+}
+
+/// A loop that is closed already. Synchronous, as a loop is made and closed on one thread.
+func closedLoop() throws -> EventLoop {
+    let loop = try EventLoop()
+    loop.close()
+    return loop
+}
+
+/// What the loop answers to a task that runs on it after it was closed.
+private func refusals(_ loop: isolated EventLoop) -> [String] {
+    var answers: [String] = []
+    func note(_ body: () throws -> Void) {
+        do { try body() } catch { answers.append((error as? LoopError) == .loopClosed ? "loopClosed" : "\(error)") }
+    }
+    note { _ = try loop.onSignal(.user1) {} }
+    note { _ = try loop.listen(on: anyPort()) { Witness(Recorder(), "") } }
+    note { _ = try loop.connect(to: anyPort(), { Witness(Recorder(), "") }, onFailure: { _ in }) }
+    answers.append(loop.schedule(after: .seconds(1)) {}.isPending ? "pending" : "not pending")
+    return answers
+}
+
+private func claimToBeOnAClosedLoop() throws {
+    try closedLoop().assumeIsolated { _ in }
 }

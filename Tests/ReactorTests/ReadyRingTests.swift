@@ -53,7 +53,9 @@ extension ReactorTests {
         func `a callback's name survives the packing into a word`(id: CallbackID) {
             let entry = ReadyEntry(callback: id)
             #expect(entry.kind == .callback)
-            #expect(ReadyEntry(bits: entry.bits).callback == id)
+            let (index, low) = ReadyEntry(bits: entry.bits).callback
+            #expect(index == id.index)
+            #expect(low == UInt32(truncatingIfNeeded: id.generation))
         }
     }
 }

@@ -73,10 +73,17 @@ static inline long creactor_send(int descriptor, const void *bytes, size_t count
 
 /// Makes a later close send RST: SO_LINGER with zero seconds. Returns 0 or a negative errno value.
 int creactor_linger_zero(int descriptor);
-/// Duplicates a descriptor with close-on-exec. Returns it, or a negative errno value.
-int creactor_duplicate(int descriptor);
 /// Closes a descriptor that no libuv handle owns.
 void creactor_close(int descriptor);
+/// Applies TCP_NODELAY, and SO_KEEPALIVE with TCP_KEEPIDLE if `idle_seconds` is not 0. Returns 0 or a negative errno value.
+int creactor_set_tcp_options(int descriptor, int no_delay, unsigned int idle_seconds);
+/// Listens. Returns 0 or a negative errno value.
+int creactor_listen(int descriptor, int backlog);
+/// Accepts a connection, non-blocking and close-on-exec. Returns its descriptor, or a negative errno value; -EAGAIN if
+/// nobody waits. Clients that gave up before they were accepted are passed over.
+int creactor_accept(int descriptor);
+/// The socket's own address. Returns 0 or a negative errno value.
+int creactor_socket_name(int descriptor, void *address, int *length);
 /// A new socket for listening, bound to the address, with SO_REUSEADDR and, for IPv6, IPV6_V6ONLY; close-on-exec and
 /// non-blocking. Returns it, or a negative errno value, and says which call failed through `call`.
 int creactor_bound_socket(const void *address, int length, int reuse_port, const char **call);

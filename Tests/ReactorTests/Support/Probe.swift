@@ -56,7 +56,7 @@ final class Probe: StreamProtocol {
         try note("resume") { try onResume?(transport) }
     }
 
-    func connectionLost(_ transport: StreamTransport, _ error: (any Error)?, on loop: isolated EventLoop) {
+    func connectionLost(_ transport: StreamTransport, error: (any Error)?, on loop: isolated EventLoop) {
         check(transport)
         note(error.map { "lost \(word($0))" } ?? "lost") { onLost?(transport, error) }
         let over = whenOver
