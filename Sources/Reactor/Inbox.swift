@@ -1,4 +1,4 @@
-// How other threads reach a loop: chunks of entries under a mutex, taken over whole by the loop, and one wake-up for each
+// How other threads reach a loop: chunks of entries under a mutex, and one wake-up for each
 // time that something arrives while the loop sleeps.
 //
 // Ground rules:
@@ -53,6 +53,9 @@ final class Inbox: Sendable {
         unsafe wakeHandle = handle
         unsafe creactor_mutex_unlock(mutex)
     }
+
+    /// How many chunks have entries that the loop has taken and not finished with.
+    var takenChunkCount: Int { unsafe taken.count }
 
     // MARK: Posting, from any thread
 

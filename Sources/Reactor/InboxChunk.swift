@@ -79,7 +79,9 @@ final class InboxChunk: Sendable {
 
     // MARK: Taking, on the loop's thread
 
-    /// The next entry that was not taken yet, for the ready queue. A job is finished with by this.
+    /// The next entry that was not taken yet, for the ready queue.
+    ///
+    /// A job is finished with by this.
     @inline(__always)
     func takeNext() -> ReadyEntry {
         let index = unsafe drained

@@ -13,7 +13,9 @@ final class LateJobs: Sendable {
     private nonisolated(unsafe) var waiting: [(job: UnownedJob, executor: LoopExecutor)] = []
     private nonisolated(unsafe) var isClosed = false
 
-    /// Takes a job that the loop itself no longer takes. Any thread.
+    /// Takes a job that the loop itself no longer takes.
+    ///
+    /// Any thread.
     func enqueue(_ job: UnownedJob, on executor: LoopExecutor) {
         let goesOn = lock.locked {
             if unsafe !isClosed { unsafe waiting.append((job, executor)) }

@@ -40,7 +40,9 @@ public struct StreamOptions: Sendable, Hashable {
 
     func validate() { _ = writeMarks }
 
-    /// Sets what concerns the socket. Returns 0 or a negative errno value.
+    /// Sets what concerns the socket.
+    ///
+    /// Returns 0 or a negative errno value.
     func apply(to descriptor: CInt) -> CInt {
         // The kernel takes no more than 32,767 seconds.
         let idle = keepAlive.map { UInt32(clamping: max(1, min($0.components.seconds, 32_767))) } ?? 0

@@ -18,6 +18,9 @@ final class WriteQueue {
     /// How many bytes wait, those in flight included.
     private(set) var byteCount = 0
 
+    /// How many places for pieces are in use, sent ones that were not swept out yet included.
+    var placeCount: Int { waiting.count }
+
     /// Whether a request is under way.
     private(set) var isSending = false
 

@@ -236,7 +236,9 @@ private final class Witness: StreamProtocol {
     }
 }
 
-/// A loop that is closed already. Synchronous, as a loop is made and closed on one thread.
+/// A loop that is closed already.
+///
+/// Synchronous, as a loop is made and closed on one thread.
 func closedLoop() throws -> EventLoop {
     let loop = try EventLoop()
     loop.close()
