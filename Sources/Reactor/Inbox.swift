@@ -1,5 +1,5 @@
-// How other threads reach a loop: chunks of entries under a mutex, and one wake-up for each
-// time that something arrives while the loop sleeps.
+// How other threads reach a loop: chunks of entries under a mutex, and one wake-up for each time that something arrives
+// while the loop sleeps.
 //
 // Ground rules:
 //   * `filling`, `full`, `spare`, `closed` and the wake handle are touched only under the mutex.

@@ -22,7 +22,7 @@ internal import Darwin
 final class ListenerHandle: HandleBox, LiveHandle {
     private var listener: Listener?
     /// The listening socket. libuv only watches it; it is closed here.
-    private let socket: CInt
+    /// The listening socket, which libuv only watches and which is closed here.
     private var isWatching = false
     private var retry: Scheduled?
     private var retryDelay = ListenerHandle.firstRetry
