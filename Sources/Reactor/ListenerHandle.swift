@@ -21,8 +21,8 @@ internal import Darwin
 /// Accepts for a `Listener` on a real socket.
 final class ListenerHandle: HandleBox, LiveHandle {
     private var listener: Listener?
-    /// The listening socket. libuv only watches it; it is closed here.
     /// The listening socket, which libuv only watches and which is closed here.
+    private let socket: CInt
     private var isWatching = false
     private var retry: Scheduled?
     private var retryDelay = ListenerHandle.firstRetry
