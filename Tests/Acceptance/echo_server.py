@@ -33,6 +33,17 @@ class Server:
         line = self.process.stdout.readline()
         assert line.startswith("listening on 127.0.0.1:"), line
         self.port = int(line.rsplit(":", 1)[1])
+        # libuv opens a descriptor of its own with the first connection, and keeps it.
+        check_served(self.port)
+        self.settle(self.descriptors_at_rest())
+
+    def descriptors_at_rest(self):
+        """How many descriptors are open once the number stays the same."""
+        while True:
+            count = self.descriptors()
+            time.sleep(0.1)
+            if count == self.descriptors():
+                return count
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
