@@ -127,7 +127,7 @@ final class Inbox: Sendable {
         let first = unsafe max(taken.count - 1, 0)
         unsafe creactor_mutex_lock(mutex)
         while unsafe !reusable.isEmpty && spare.count < Self.mostSpare { unsafe spare.append(reusable.removeLast()) }
-        for chunk in unsafe full where unsafe !chunk.isTaken { take(chunk) }
+        for chunk in unsafe full where !chunk.isTaken { take(chunk) }
         unsafe full.removeAll(keepingCapacity: true)
         if unsafe !filling.isTaken { unsafe take(filling) }
         let last = unsafe filling.count
@@ -136,12 +136,12 @@ final class Inbox: Sendable {
         for place in first..<(unsafe taken.count) {
             let chunk = unsafe taken[place]
             let end = unsafe place == taken.count - 1 ? last : InboxChunk.capacity
-            while unsafe chunk.drained < end { receive(chunk.takeNext()) }
+            while chunk.drained < end { receive(chunk.takeNext()) }
         }
     }
 
     private func take(_ chunk: InboxChunk) {
-        unsafe chunk.isTaken = true
+        chunk.isTaken = true
         unsafe taken.append(chunk)
     }
 
@@ -165,14 +165,20 @@ final class Inbox: Sendable {
     /// Nearly always the one that the last was in, or the one after it.
     @inline(__always)
     private func place(of entry: UnsafeRawPointer) -> (InboxChunk, Int) {
+        if unsafe lastPlace < taken.count, let index = unsafe taken[lastPlace].index(of: entry) {
+            return unsafe (taken[lastPlace], index)
+        }
+        return unsafe otherPlace(of: entry)
+    }
+
+    @inline(never)
+    private func otherPlace(of entry: UnsafeRawPointer) -> (InboxChunk, Int) {
         let count = unsafe taken.count
-        for step in 0..<count {
-            let candidate = unsafe (lastPlace + step) % count
-            let chunk = unsafe taken[candidate]
-            if let index = unsafe chunk.index(of: entry) {
-                unsafe lastPlace = candidate
-                return (chunk, index)
-            }
+        for step in 1...max(count, 1) {
+            let candidate = unsafe (lastPlace + step) % max(count, 1)
+            guard candidate < count, let index = unsafe taken[candidate].index(of: entry) else { continue }
+            unsafe lastPlace = candidate
+            return unsafe (taken[candidate], index)
         }
         fault("A submission belongs to no chunk of its inbox, which is a fault in swift-asyncio.")
     }

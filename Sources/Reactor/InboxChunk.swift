@@ -41,10 +41,19 @@ final class InboxChunk: Sendable {
     private nonisolated(unsafe) let entries: UnsafeMutablePointer<Entry>
     // SAFETY: under the inbox's mutex: how many entries were posted.
     nonisolated(unsafe) private(set) var count = 0
-    // SAFETY: the loop's: whether it knows the chunk, how many entries it has taken, and with how many it is done.
-    nonisolated(unsafe) var isTaken = false
-    nonisolated(unsafe) private(set) var drained = 0
-    private nonisolated(unsafe) var finished = 0
+    /// What only the loop touches: whether it knows the chunk, how many entries it has taken, and with how many it is
+    /// done.
+    ///
+    /// On a cache line of its own: posters write next to nothing that the loop writes for every entry.
+    struct LoopSide {
+        var isTaken = false
+        var drained = 0
+        var finished = 0
+    }
+
+    // SAFETY: one initialised value, valid as long as `self`; the loop's thread only.
+    private nonisolated(unsafe) let loopSide: UnsafeMutablePointer<LoopSide>
+
     // SAFETY: under the lock. Hardly any submission is ever waited for, so one list serves all chunks.
     private nonisolated(unsafe) static var waiters: [Waiter] =
         []
@@ -52,13 +61,23 @@ final class InboxChunk: Sendable {
 
     init() {
         unsafe entries = .allocate(capacity: Self.capacity)
+        unsafe loopSide = UnsafeMutableRawPointer.allocate(byteCount: 64, alignment: 64)
+            .initializeMemory(as: LoopSide.self, repeating: LoopSide(), count: 1)
         for index in 0..<Self.capacity { unsafe (entries + index).initialize(to: Entry(body: nil)) }
     }
 
     deinit {
         unsafe entries.deinitialize(count: Self.capacity)
         unsafe entries.deallocate()
+        unsafe loopSide.deallocate()
     }
+
+    var isTaken: Bool {
+        get { unsafe loopSide.pointee.isTaken }
+        set { unsafe loopSide.pointee.isTaken = newValue }
+    }
+
+    var drained: Int { unsafe loopSide.pointee.drained }
 
     var isFull: Bool { unsafe count == Self.capacity }
 
@@ -84,12 +103,12 @@ final class InboxChunk: Sendable {
     /// A job is finished with by this.
     @inline(__always)
     func takeNext() -> ReadyEntry {
-        let index = unsafe drained
-        unsafe drained = index + 1
+        let index = unsafe loopSide.pointee.drained
+        unsafe loopSide.pointee.drained = index + 1
         let job = unsafe entries[index].job
         if job == 0 { return unsafe ReadyEntry(submission: UnsafeRawPointer(entries + index)) }
         unsafe entries[index].job = 0
-        unsafe finished += 1
+        unsafe loopSide.pointee.finished += 1
         return ReadyEntry(bits: job)
     }
 
@@ -97,7 +116,7 @@ final class InboxChunk: Sendable {
     @inline(__always)
     func run(_ index: Int, on loop: EventLoop, _ onError: (any Error) -> Void) {
         // Not before the end: what runs may drain the inbox, and that must not find this chunk finished.
-        defer { unsafe finished += 1 }
+        defer { unsafe loopSide.pointee.finished += 1 }
         guard step(index, .pending, .running), let body = unsafe entries[index].body.take() else { return }
         do { try body(loop) } catch { onError(error) }
         if !step(index, .running, .done) { wakeWaiters(index) }
@@ -107,20 +126,18 @@ final class InboxChunk: Sendable {
     ///
     /// False if it was cancelled already.
     func discard(_ index: Int) -> Bool {
-        unsafe finished += 1
+        unsafe loopSide.pointee.finished += 1
         return cancel(index)
     }
 
     /// Whether every entry was posted and the loop is done with it.
-    var isFinished: Bool { unsafe finished == Self.capacity }
+    var isFinished: Bool { unsafe loopSide.pointee.finished == Self.capacity }
 
     /// Makes a chunk ready for further use, to which nobody else refers.
     func reset() {
         for index in 0..<Self.capacity { unsafe entries[index].state.store(.pending, ordering: .relaxed) }
         unsafe count = 0
-        unsafe isTaken = false
-        unsafe drained = 0
-        unsafe finished = 0
+        unsafe loopSide.pointee = LoopSide()
     }
 
     /// Which entry of this chunk an address is; nil if it is another's.
