@@ -30,6 +30,7 @@ final class Inbox: Sendable {
     private nonisolated(unsafe) var full: [InboxChunk] = []
     private nonisolated(unsafe) var spare: [InboxChunk] = []
     private nonisolated(unsafe) var closed = false
+    // SAFETY: under the mutex; open while `senders` is not zero.
     private nonisolated(unsafe) var wakeHandle: UnsafeMutablePointer<uv_async_t>?
     // SAFETY: the loop's thread only. Chunks of which the loop has taken entries, oldest first; the last may be the one
     // that is being filled.
