@@ -8,7 +8,7 @@ enum Crossing {
     /// What was submitted, as a function that the loop calls.
     @inline(__always)
     static func submitted(
-        _ body: @escaping @Sendable (isolated EventLoop) throws -> Void
+        _ body: consuming @escaping @Sendable (isolated EventLoop) throws -> Void
     ) -> (EventLoop) throws -> Void {
         // SAFETY: one field, of types that differ in isolation alone; only the loop's own thread calls it.
         unsafe unsafeBitCast(IsolatedBody(call: body), to: PlainBody.self).call

@@ -79,7 +79,7 @@ extension EventLoop {
     /// The corresponding asyncio name is `loop.call_soon_threadsafe`; the libuv call is `uv_async_send`.
     @discardableResult
     public nonisolated func submit(
-        _ body: @escaping @Sendable (isolated EventLoop) throws -> Void
+        _ body: consuming @escaping @Sendable (isolated EventLoop) throws -> Void
     ) throws -> Submission {
         guard let submission = unsafe core.submit(Crossing.submitted(body)) else { throw LoopError.loopClosed }
         return submission

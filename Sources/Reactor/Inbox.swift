@@ -36,6 +36,8 @@ final class Inbox: Sendable {
     // that is being filled.
     private nonisolated(unsafe) var taken: [InboxChunk] = []
     private nonisolated(unsafe) var lastPlace = 0
+    // SAFETY: the chunk at `lastPlace`, not counted: `taken` holds it, and both change together.
+    private nonisolated(unsafe) var lastChunk: Unmanaged<InboxChunk>?
     private nonisolated(unsafe) var reusable: [InboxChunk] = []
 
     /// How many empty chunks are kept at most; a burst of more is given back to the allocator.
@@ -63,7 +65,8 @@ final class Inbox: Sendable {
     /// Hands a callback to the loop.
     ///
     /// Nil if the loop is closed.
-    func post(_ body: @escaping (EventLoop) throws -> Void) -> Submission? {
+    @inline(__always)
+    func post(_ body: consuming @escaping (EventLoop) throws -> Void) -> Submission? {
         guard lockForPosting() else { return nil }
         let submission = unsafe filling.append(body)
         unlockAndWake()
@@ -149,6 +152,18 @@ final class Inbox: Sendable {
     /// Runs the callback of an entry of the ready queue, which holds them in the order of the chunks.
     @inline(__always)
     func run(_ entry: UnsafeRawPointer, on loop: EventLoop, _ onError: (any Error) -> Void) {
+        // PERF: not counted, as the posters count references to the same chunk at the same time. (submit flood)
+        guard let last = unsafe lastChunk else { return unsafe runElsewhere(entry, on: loop, onError) }
+        unsafe last._withUnsafeGuaranteedRef { chunk in
+            guard let index = unsafe chunk.index(of: entry) else {
+                return unsafe runElsewhere(entry, on: loop, onError)
+            }
+            chunk.run(index, on: loop, onError)
+        }
+    }
+
+    @inline(never)
+    private func runElsewhere(_ entry: UnsafeRawPointer, on loop: EventLoop, _ onError: (any Error) -> Void) {
         let (chunk, index) = unsafe place(of: entry)
         chunk.run(index, on: loop, onError)
     }
@@ -163,22 +178,14 @@ final class Inbox: Sendable {
 
     /// Which chunk an entry is in.
     ///
-    /// Nearly always the one that the last was in, or the one after it.
-    @inline(__always)
+    /// Nearly always the one after that of the last.
     private func place(of entry: UnsafeRawPointer) -> (InboxChunk, Int) {
-        if unsafe lastPlace < taken.count, let index = unsafe taken[lastPlace].index(of: entry) {
-            return unsafe (taken[lastPlace], index)
-        }
-        return unsafe otherPlace(of: entry)
-    }
-
-    @inline(never)
-    private func otherPlace(of entry: UnsafeRawPointer) -> (InboxChunk, Int) {
         let count = unsafe taken.count
-        for step in 1...max(count, 1) {
-            let candidate = unsafe (lastPlace + step) % max(count, 1)
-            guard candidate < count, let index = unsafe taken[candidate].index(of: entry) else { continue }
+        for step in 0..<count {
+            let candidate = unsafe (lastPlace + step) % count
+            guard let index = unsafe taken[candidate].index(of: entry) else { continue }
             unsafe lastPlace = candidate
+            unsafe lastChunk = Unmanaged.passUnretained(taken[candidate])
             return unsafe (taken[candidate], index)
         }
         fault("A submission belongs to no chunk of its inbox, which is a fault in swift-asyncio.")
@@ -198,6 +205,7 @@ final class Inbox: Sendable {
         guard finished > 0 else { return }
         unsafe taken.removeSubrange(..<finished)
         unsafe lastPlace = 0
+        unsafe lastChunk = taken.first.map { unsafe Unmanaged.passUnretained($0) }
     }
 
     // MARK: Closing

@@ -228,7 +228,7 @@ final class LoopCore {
     /// Any thread.
     ///
     /// Nil if the loop is closed.
-    func submit(_ body: @escaping (EventLoop) throws -> Void) -> Submission? {
+    func submit(_ body: consuming @escaping (EventLoop) throws -> Void) -> Submission? {
         guard let submission = inbox.post(body) else { return nil }
         // On the loop itself it goes straight on, so that it keeps its place among what is scheduled here.
         if isRunningHere { inbox.drain { if collecting { inner.push($0) } else { ready.push($0) } } }
