@@ -27,6 +27,7 @@ let package = Package(
         .library(name: "AsyncIO", targets: ["AsyncIO"]),
         .library(name: "AsyncIOTesting", targets: ["AsyncIOTesting"]),
         .executable(name: "echo-server", targets: ["echo-server"]),
+        .executable(name: "examples", targets: ["examples"]),
     ],
     dependencies: [
         // For the example programs only: the libraries depend on nothing but libuv.
@@ -51,7 +52,14 @@ let package = Package(
             name: "echo-server",
             dependencies: [
                 "AsyncIO",
-                "Reactor",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: safe
+        ),
+        .executableTarget(
+            name: "examples",
+            dependencies: [
+                "AsyncIO",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: safe
@@ -60,6 +68,18 @@ let package = Package(
             name: "ReactorTests",
             dependencies: ["Reactor", "AsyncIOTesting"],
             swiftSettings: common
+        ),
+        .testTarget(
+            name: "AsyncIOTests",
+            dependencies: ["AsyncIO", "AsyncIOTesting", "examples", "run-fixture"],
+            swiftSettings: common
+        ),
+        // Programs that tests run, as the main thread and its signals cannot be tested from within the test runner.
+        .executableTarget(
+            name: "run-fixture",
+            dependencies: ["AsyncIO"],
+            path: "Tests/RunFixture",
+            swiftSettings: safe
         ),
     ],
     swiftLanguageModes: [.v6],

@@ -1,3 +1,3 @@
-// The Task/Future layer. Until it has symbols of its own it is the reactor under the name that programs import.
+// The Task/Future layer. It re-exports the callback layer, so that one import is all that a program needs.
 
 @_exported public import Reactor

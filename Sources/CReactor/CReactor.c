@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 _Thread_local const void *creactor_current_loop_storage = NULL;
@@ -44,6 +45,16 @@ void creactor_mutex_destroy(creactor_mutex *mutex) {
 void creactor_mutex_lock(creactor_mutex *mutex) { pthread_mutex_lock(&mutex->mutex); }
 void creactor_mutex_unlock(creactor_mutex *mutex) { pthread_mutex_unlock(&mutex->mutex); }
 void creactor_mutex_wait(creactor_mutex *mutex) { pthread_cond_wait(&mutex->condition, &mutex->mutex); }
+int creactor_mutex_wait_for(creactor_mutex *mutex, uint64_t nanoseconds) {
+    // The condition waits on the real-time clock: a jump of that clock makes a wait longer or shorter, not wrong, as
+    // callers look at what they wait for.
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    uint64_t rest = nanoseconds % 1000000000u + (uint64_t)until.tv_nsec;
+    until.tv_sec += (time_t)(nanoseconds / 1000000000u + rest / 1000000000u);
+    until.tv_nsec = (long)(rest % 1000000000u);
+    return pthread_cond_timedwait(&mutex->condition, &mutex->mutex, &until);
+}
 void creactor_mutex_signal(creactor_mutex *mutex) { pthread_cond_signal(&mutex->condition); }
 
 uint64_t creactor_raise_descriptor_limit(void) {

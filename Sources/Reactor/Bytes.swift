@@ -92,6 +92,19 @@ public struct Bytes: Sendable {
         }
     }
 
+    /// Copies as many bytes as fit to the beginning of a span.
+    ///
+    /// - Returns: How many that were.
+    public func copyBytes(to span: inout MutableRawSpan) -> Int {
+        let fitting = Swift.min(count, span.byteCount)
+        unsafe span.withUnsafeMutableBytes { target in
+            guard fitting > 0, let start = target.baseAddress else { return }
+            // SAFETY: both hold that many bytes, and nobody else has the span while it is inout.
+            unsafe start.copyMemory(from: base + startIndex, byteCount: fitting)
+        }
+        return fitting
+    }
+
     /// How many bytes of memory these bytes keep alive, which can be more than they are.
     public var retainedCapacity: Int { unsafe storage?.size ?? 0 }
 

@@ -9,6 +9,9 @@ extension EventLoop {
         /// How connections and listeners reach the network.
         public var network = Network.system
 
+        /// What happens to the jobs that the loop's thread enqueues for Swift's global executor.
+        public var globalExecutor = GlobalExecutor.loop
+
         /// How many batches of ready callbacks run before the loop polls for input again, at most.
         ///
         /// A batch is what was ready when it began. One is asyncio's rule to the letter, at the price of a poll (about
@@ -27,6 +30,9 @@ extension EventLoop {
         /// The corresponding asyncio name is `loop.set_exception_handler`.
         public var onIssue: @Sendable (LoopIssue) -> Void = LoopIssue.writeToStandardError
 
+        /// Receives what was still open when a loop was closed that `AsyncIO` made, on the loop's thread.
+        public var onClose: (@Sendable (CloseReport) -> Void)?
+
         /// Ignore SIGPIPE in this process if its disposition is the default, so that writing to a connection that the
         /// peer has closed is an error and not the end of the process.
         public var ignoresSIGPIPE = true
@@ -44,6 +50,18 @@ extension EventLoop {
         public init() {
             if Environment.isDebug { slowCallbackThreshold = .milliseconds(100) }
         }
+    }
+
+    /// Where tasks that are isolated to nothing go on when the loop's thread enqueues them.
+    public enum GlobalExecutor: Sendable, Hashable {
+        /// They stay on the loop: `Task { }`, `async let`, group children, `Task.yield`, `AsyncStream`, `Task.sleep` and
+        /// ordinary actors that the loop's code calls run on the loop's thread, without a switch of threads.
+        ///
+        /// What keeps the processor busy for long must then leave by `AsyncIO.offload` or
+        /// `withTaskExecutorPreference(globalConcurrentExecutor)`.
+        case loop
+        /// They go to Swift's pool of threads, as without a loop. Only what suspended on the loop is resumed on it.
+        case pool
     }
 
     /// What connections and listeners of a loop are made of.

@@ -20,16 +20,34 @@
 /// A loop must be closed with ``close()``: one that is merely dropped keeps its descriptors.
 ///
 /// The corresponding asyncio name is `asyncio.AbstractEventLoop`; the corresponding libuv type is `uv_loop_t`.
+@safe
 public actor EventLoop {
     // SAFETY: isolated methods use it on the loop's thread, nonisolated ones use only its thread-safe parts.
     nonisolated(unsafe) let core: LoopCore
-    nonisolated let executor: LoopExecutor
+    nonisolated let executor: any LoopSerialExecutor
+    nonisolated let taskLoopExecutor: LoopTaskExecutor
+    // SAFETY: `executor`, which lives as long as the loop.
+    private nonisolated let unowned: UnownedSerialExecutor
 
     /// The settings that the loop was made with.
     public nonisolated let configuration: Configuration
 
     /// The executor that runs the loop's isolated methods on its thread.
-    public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe executor.asUnownedSerialExecutor() }
+    ///
+    /// An actor of yours lives on the loop if it returns this and keeps the loop:
+    ///
+    ///     actor Cache {
+    ///         let loop: EventLoop
+    ///         init(on loop: EventLoop) { self.loop = loop }
+    ///         nonisolated var unownedExecutor: UnownedSerialExecutor { loop.unownedExecutor }
+    ///     }
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe unowned }
+
+    /// The executor for tasks that prefer this loop, as in `Task(executorPreference: loop.taskExecutor) { }`.
+    ///
+    /// Such a task runs on the loop wherever it is not isolated to an actor that runs elsewhere, and comes back to the
+    /// loop whoever resumes it.
+    public nonisolated var taskExecutor: any TaskExecutor { taskLoopExecutor }
 
     /// Makes a loop that belongs to the calling thread.
     ///
@@ -40,10 +58,17 @@ public actor EventLoop {
     ///
     /// The corresponding asyncio name is `asyncio.new_event_loop`; the corresponding libuv call is `uv_loop_init`.
     public init(_ configuration: Configuration = .init()) throws {
+        try self.init(configuration) { LoopExecutor($0) }
+    }
+
+    /// Makes a loop with the serial executor that `makeExecutor` returns.
+    init(_ configuration: Configuration, _ makeExecutor: (LoopCore) -> any LoopSerialExecutor) throws {
         let core = try LoopCore(configuration)
         unsafe self.core = core
         self.configuration = configuration
-        executor = LoopExecutor(core)
+        executor = makeExecutor(core)
+        taskLoopExecutor = LoopTaskExecutor(core)
+        unsafe unowned = unsafe executor.asUnownedSerialExecutor()
         core.attach(self)
     }
 

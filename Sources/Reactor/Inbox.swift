@@ -60,6 +60,15 @@ final class Inbox: Sendable {
     /// How many chunks have entries that the loop has taken and not finished with.
     var takenChunkCount: Int { unsafe taken.count }
 
+    /// Whether the loop refuses everything.
+    ///
+    /// Any thread.
+    var isClosed: Bool {
+        unsafe creactor_mutex_lock(mutex)
+        defer { unsafe creactor_mutex_unlock(mutex) }
+        return unsafe closed
+    }
+
     // MARK: Posting, from any thread
 
     /// Hands a callback to the loop.

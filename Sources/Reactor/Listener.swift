@@ -33,6 +33,9 @@ public final class Listener {
     /// How many connections it has accepted so far.
     public private(set) var acceptedCount: UInt64 = 0
 
+    /// Whether it accepts nobody yet: clients wait until it is released.
+    private var isHeld = false
+
     /// How often accepting failed, for want of descriptors or memory.
     public internal(set) var failedAcceptCount: UInt64 = 0
 
@@ -135,12 +138,23 @@ public final class Listener {
     ///
     /// If not, the backend keeps the client waiting until `resumeAccepting`.
     func mayAccept() -> Bool {
+        if isHeld { return false }
         guard connections.count >= maxConnections else { return true }
         if !isPaused {
             isPaused = true
             pauseCount += 1
         }
         return false
+    }
+
+    /// Lets clients wait in the kernel's backlog until ``release()``.
+    package func hold() { isHeld = true }
+
+    /// Accepts who waits, and who comes.
+    package func release() {
+        guard isHeld else { return }
+        isHeld = false
+        resume()
     }
 
     /// A connection was accepted; the driver is ready to be used.
@@ -173,6 +187,10 @@ public final class Listener {
         if connections.isEmpty && !onDrained.isEmpty { reportDrained() }
         guard isPaused, connections.count < maxConnections else { return }
         isPaused = false
+        resume()
+    }
+
+    private func resume() {
         switch backend {
         case .tcp(let handle): handle.resumeAccepting()
         case .memory(let listener): listener.resumeAccepting()

@@ -1,7 +1,7 @@
 // Closing a loop, in an order that loses nothing it can keep:
 //
 //   1. nothing new is accepted, from any thread;
-//   2. what is scheduled is dropped; jobs of Swift tasks go to the reaper, as a task must always end;
+//   2. what is scheduled is dropped; jobs of Swift tasks go where they go without a loop, as a task must always end;
 //   3. listeners close, then connections (each protocol hears of it), then signals, and all of them are reported;
 //   4. the loop's own handles close, libuv turns until the last close callback has run, and its memory is freed.
 
@@ -43,6 +43,8 @@ extension LoopCore {
         report.droppedCallbacks = dropScheduled()
         report.handles = closeHandles()
         memory?.loopIsClosing()
+        _ = parked.cancelAll()
+        mainQueue?.close()
         handles.closeAll()
         // SAFETY: the loop is open until `uv_loop_close` succeeds, and every handle on it is closing.
         while unsafe uv_run(raw, UV_RUN_DEFAULT) != 0 {}
@@ -50,6 +52,13 @@ extension LoopCore {
         // Not before: until here this thread runs the loop's code, and nobody else may.
         lateJobs.release()
         return report
+    }
+
+    /// Closes the loop and tells the configuration what was left.
+    func closeHere() {
+        guard state != .closed else { return }
+        let report = close()
+        configuration.onClose?(report)
     }
 
     /// Frees the libuv loop, every handle of which has been closed or was never made.
@@ -71,7 +80,7 @@ extension LoopCore {
             switch entry.kind {
             case .callback, .memoryEvent: break
             case .submission: if unsafe inbox.discard(entry.submission) { submissions += 1 }
-            case .job: withLoop { Reaper.shared.enqueue(entry.job, on: $0.executor) }
+            case .job: handBack(entry)
             }
         }
         return callbacks.removeAll().count + submissions

@@ -39,11 +39,13 @@ extension LoopCore {
         requireRunnable()
         state = .running
         unsafe creactor_set_current_loop(identity)
+        if keepsJobs { unsafe creactor_set_keeping_loop(UnsafeMutableRawPointer(mutating: identity)) }
         unsafe uv_update_time(raw)
         pollReturned = 0
     }
 
     private func leaveRun() {
+        creactor_set_keeping_loop(nil)
         creactor_set_current_loop(nil)
         inbox.sleeping.store(false, ordering: .relaxed)
         state = .idle

@@ -236,7 +236,7 @@ extension LoopCore {
             do { try body() } catch { report(.uncaughtError(error), EntrySubject.callback(site).description) }
             return .callback(site)
         case .job:
-            withLoop { unsafe entry.job.runSynchronously(on: $0.unownedExecutor) }
+            run(job: entry)
             return .job
         case .submission:
             withLoop { loop in

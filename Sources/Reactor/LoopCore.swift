@@ -36,6 +36,11 @@ final class LoopCore {
     let raw: UnsafeMutablePointer<uv_loop_t>
     // SAFETY: the actor owns this object and is alive while the loop runs or closes, which is when this is used.
     private var facade: Unmanaged<EventLoop>!
+    /// What the loop is to Swift's runtime; both belong to the actor.
+    private(set) var serialExecutor: UnownedSerialExecutor!
+    private(set) var taskExecutor: UnownedTaskExecutor!
+    /// Whether jobs that the loop's thread enqueues for the global executor stay on the loop.
+    let keepsJobs: Bool
     /// The configuration's threshold is set.
     let timesCallbacks: Bool
 
@@ -78,6 +83,19 @@ final class LoopCore {
     /// Whether the run ends after this turn.
     var singleTurn = false
 
+    // MARK: Tasks
+
+    let parked = Parked()
+    /// What was spawned on the loop and has not ended.
+    let spawned = SpawnedTasks()
+    /// Whether the run is over and its tasks are being ended.
+    var isEnding = false
+    /// Serves Dispatch's main queue, if this is the main actor's loop.
+    var mainQueue: MainQueueWatch?
+
+    /// Whether a task may begin to wait.
+    var acceptsWaits: Bool { state == .running || state == .idle }
+
     // MARK: Connections
 
     let crossings = Crossings.make()
@@ -104,6 +122,8 @@ final class LoopCore {
         slab = ReadSlab()
         unsafe hotSlab = Unmanaged.passUnretained(slab)
         timesCallbacks = configuration.slowCallbackThreshold != nil
+        keepsJobs = configuration.globalExecutor == .loop
+        GlobalJobs.install()
         Process.prepare(configuration)
         // The size is asked for at run time: the library may be newer than the header.
         let memory = UnsafeMutableRawPointer.allocate(byteCount: uv_loop_size(), alignment: 16)
@@ -133,6 +153,8 @@ final class LoopCore {
 
     func attach(_ loop: EventLoop) {
         unsafe facade = Unmanaged.passUnretained(loop)
+        unsafe serialExecutor = loop.unownedExecutor
+        unsafe taskExecutor = loop.taskLoopExecutor.asUnownedTaskExecutor()
     }
 
     /// Calls `body` with the public loop, whose references are not counted for it: it outlives every callback.
@@ -163,7 +185,7 @@ final class LoopCore {
         return lastConnectionNumber
     }
 
-    private var isRunningHere: Bool { unsafe creactor_current_loop() == identity && state == .running }
+    var isRunningHere: Bool { unsafe creactor_current_loop() == identity && state == .running }
 
     func handleOpened() { openHandles += 1 }
     func handleIsClosing() { closingHandles += 1 }

@@ -3,6 +3,8 @@
 // One signed 64-bit count of nanoseconds: 292 years, compared in one instruction by the deadline heap. Arithmetic
 // saturates, so that `.seconds(.max)` means "never" and not a trap.
 
+internal import CLibUV
+
 /// A point in time on a loop's clock.
 ///
 /// Instants of two loops on the real clock can be compared: both count from the same origin, which is the system's
@@ -18,6 +20,9 @@ public struct LoopInstant: InstantProtocol, Hashable, Sendable, CustomStringConv
     public init(nanoseconds: Int64) {
         self.nanoseconds = nanoseconds
     }
+
+    /// The present instant of the system's monotonic clock, from which loops count unless they have another.
+    package static var system: LoopInstant { LoopInstant(nanoseconds: Int64(bitPattern: uv_hrtime())) }
 
     /// An instant that never comes.
     public static var distantFuture: LoopInstant { LoopInstant(nanoseconds: .max) }

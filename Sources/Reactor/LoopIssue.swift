@@ -13,6 +13,8 @@ public struct LoopIssue: Sendable, CustomStringConvertible {
         case uncaughtError(any Error)
         /// A protocol's method threw. Its connection was closed, and the loop goes on.
         case protocolError(any Error)
+        /// A server's handler threw. Its connection was closed, and the server goes on.
+        case handlerError(any Error)
         /// One callback kept the loop's thread for at least the configured threshold.
         case slowCallback(Duration)
         /// Accepting a connection failed; the listener tries again after the given time.
@@ -31,6 +33,7 @@ public struct LoopIssue: Sendable, CustomStringConvertible {
         switch kind {
         case .uncaughtError(let error): "uncaught error in \(subject): \(error)"
         case .protocolError(let error): "error thrown by \(subject), connection closed: \(error)"
+        case .handlerError(let error): "error thrown by \(subject), connection closed: \(error)"
         case .slowCallback(let time): "slow: \(subject) took \(time)"
         case .acceptFailed(let error, let delay): "accepting on \(subject) failed, next try in \(delay): \(error)"
         case .notClosed: "\(subject) was dropped without close(); its descriptors stay open"

@@ -73,6 +73,12 @@ final class ReadSlab {
         makeRoom(after: count)
     }
 
+    /// Makes the whole slab room again if nobody holds a slice of it any more.
+    @inline(never)
+    func startOverIfFree() {
+        if isKnownUniquelyReferenced(&current) { startOver() }
+    }
+
     private func mustCopy(_ count: Int) -> Bool {
         isShared && (count < Self.largeRead || retired.count == Self.maximumRetired)
     }

@@ -2,7 +2,7 @@
 //
 // An entry is one of four things, told apart by its two low bits, so that a callback, a cross-thread submission and
 // a job of Swift's runtime share one order without an allocation of their own:
-//   00  a job of Swift's runtime (its pointer)
+//   00  a job of Swift's runtime (its pointer, and in the next two bits how it came and so how it must run)
 //   01  a callback: the low half of the generation in the high half, index in the callback table above the tag
 //   10  a submission (the address of its entry in a chunk of the inbox)
 //   11  an event of the memory network, which keeps them in order
@@ -36,9 +36,19 @@ struct ReadyEntry {
         bits = UInt64(UInt32(truncatingIfNeeded: id.generation)) << 32 | UInt64(id.index) << 2 | Kind.callback.rawValue
     }
 
-    init(job: UnownedJob) {
+    /// How a job came to the loop.
+    enum JobKind: UInt64 {
+        /// For the loop's serial executor.
+        case serial = 0
+        /// For the global executor, by the loop's own thread, which keeps it.
+        case kept = 4
+        /// For the loop's task executor.
+        case task = 8
+    }
+
+    init(job: UnownedJob, _ kind: JobKind) {
         // SAFETY: an unowned job is one pointer to a runtime object, aligned to 16, so that its low bits are free.
-        bits = UInt64(unsafe unsafeBitCast(job, to: UInt.self))
+        bits = UInt64(unsafe unsafeBitCast(job, to: UInt.self)) | kind.rawValue
     }
 
     init(submission entry: UnsafeRawPointer) {
@@ -53,8 +63,10 @@ struct ReadyEntry {
 
     var job: UnownedJob {
         // SAFETY: the reverse of `init(job:)`, checked by the tag.
-        unsafe unsafeBitCast(UInt(bits), to: UnownedJob.self)
+        unsafe unsafeBitCast(UInt(bits & ~15), to: UnownedJob.self)
     }
+
+    var jobKind: JobKind { JobKind(rawValue: bits & 12) ?? .serial }
 
     /// Where in an inbox chunk the submission is.
     var submission: UnsafeRawPointer { unsafe UnsafeRawPointer(bitPattern: UInt(bits & ~3))! }

@@ -1,8 +1,33 @@
-// Where jobs for a loop go once that loop is closed. A job that nobody runs would leave its task, and everything that
-// awaits it, hanging for ever; so one thread, shared by all closed loops and started when it is first needed, runs
-// them in order. What they do is clean-up: the loop itself refuses new work.
+// Swift tasks must always end. A job that arrives for a loop that is closed runs here, on one thread that all closed
+// loops share, in order, as part of that loop. So `await`s that were under way when the loop closed return and their
+// tasks clean up: the loop itself refuses new work.
 
 internal import CReactor
+
+/// A job that no loop runs, and what it must run as.
+struct LateJob {
+    enum Executor {
+        case serial(LoopExecutor)
+        case task(LoopTaskExecutor)
+    }
+
+    let job: UnownedJob
+    let executor: Executor
+
+    var core: LoopCore {
+        switch executor {
+        case .serial(let executor): unsafe executor.core
+        case .task(let executor): unsafe executor.core
+        }
+    }
+
+    func run() {
+        switch executor {
+        case .serial(let executor): unsafe job.runSynchronously(on: executor.asUnownedSerialExecutor())
+        case .task(let executor): unsafe job.runSynchronously(on: executor.asUnownedTaskExecutor())
+        }
+    }
+}
 
 /// Jobs that arrive for a loop that is closing: they are kept until it is closed, as its own thread runs its code until
 /// then, and after that go to the reaper one by one.
@@ -10,25 +35,25 @@ internal import CReactor
 final class LateJobs: Sendable {
     private let lock = Lock()
     // SAFETY: under the lock.
-    private nonisolated(unsafe) var waiting: [(job: UnownedJob, executor: LoopExecutor)] = []
+    private nonisolated(unsafe) var waiting: [LateJob] = []
     private nonisolated(unsafe) var isClosed = false
 
     /// Takes a job that the loop itself no longer takes.
     ///
     /// Any thread.
-    func enqueue(_ job: UnownedJob, on executor: LoopExecutor) {
+    func enqueue(_ job: LateJob) {
         let goesOn = lock.locked {
-            if unsafe !isClosed { unsafe waiting.append((job, executor)) }
+            if unsafe !isClosed { unsafe waiting.append(job) }
             return unsafe isClosed
         }
-        if goesOn { Reaper.shared.enqueue(job, on: executor) }
+        if goesOn { Reaper.shared.enqueue(job) }
     }
 
     /// The loop is closed.
     func release() {
         lock.locked {
             unsafe isClosed = true
-            for entry in unsafe waiting { Reaper.shared.enqueue(entry.job, on: entry.executor) }
+            for job in unsafe waiting { Reaper.shared.enqueue(job) }
             unsafe waiting = []
         }
     }
@@ -42,7 +67,7 @@ final class Reaper: Sendable {
     // SAFETY: made once and never destroyed, as the reaper lives as long as the process.
     private nonisolated(unsafe) let mutex: OpaquePointer
     // SAFETY: under the mutex.
-    private nonisolated(unsafe) var jobs: [(job: UnownedJob, executor: LoopExecutor)] = []
+    private nonisolated(unsafe) var jobs: [LateJob] = []
     private nonisolated(unsafe) var started = false
 
     private init() {
@@ -53,9 +78,9 @@ final class Reaper: Sendable {
     /// is not the core's own, so that the job is on the loop but the loop does not count as running.
     static func identity(of core: LoopCore) -> UnsafeRawPointer { unsafe core.identity + 1 }
 
-    func enqueue(_ job: UnownedJob, on executor: LoopExecutor) {
+    func enqueue(_ job: LateJob) {
         unsafe creactor_mutex_lock(mutex)
-        unsafe jobs.append((job, executor))
+        unsafe jobs.append(job)
         let start = unsafe !started
         unsafe started = true
         unsafe creactor_mutex_signal(mutex)
@@ -72,9 +97,9 @@ final class Reaper: Sendable {
             let batch = unsafe jobs
             unsafe jobs = []
             unsafe creactor_mutex_unlock(mutex)
-            for (job, executor) in batch {
-                unsafe creactor_set_current_loop(Reaper.identity(of: executor.core))
-                unsafe job.runSynchronously(on: executor.asUnownedSerialExecutor())
+            for job in batch {
+                unsafe creactor_set_current_loop(Reaper.identity(of: job.core))
+                job.run()
                 creactor_set_current_loop(nil)
             }
         }

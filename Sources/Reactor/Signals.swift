@@ -94,7 +94,7 @@ extension EventLoop {
 }
 
 /// libuv's side of a watch.
-private final class SignalHandle: HandleBox, LiveHandle {
+final class SignalHandle: HandleBox, LiveHandle {
     private let signal: Signal
     private var body: (() throws -> Void)?
 

@@ -96,6 +96,8 @@ extension StreamTransport {
         }
         unsafe core.hotSlab._withUnsafeGuaranteedRef { $0.settle(count) }
         core.leaveUntimed()
+        // A task that the bytes have woken has run by now, and mostly let them go.
+        unsafe core.hotSlab._withUnsafeGuaranteedRef { if $0.isShared { $0.startOverIfFree() } }
     }
 
     @inline(never)
@@ -103,6 +105,7 @@ extension StreamTransport {
         core.enter()
         if isBuffered { deliverBuffered(count) } else { deliverBytes(count) }
         core.leave { subject(isBuffered ? "bufferUpdated" : "dataReceived") }
+        if core.slab.isShared { core.slab.startOverIfFree() }
     }
 
     private func deliverBytes(_ count: Int) {

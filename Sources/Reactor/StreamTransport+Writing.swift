@@ -126,6 +126,10 @@ extension StreamTransport {
         pauseIfNeeded()
     }
 
+    /// How many bytes have ever waited to be sent, and how many of those have been.
+    package var queuedTotal: UInt64 { queue.queuedTotal }
+    package var sentTotal: UInt64 { queue.sentTotal }
+
     // MARK: What the system took
 
     @inline(__always)
@@ -188,6 +192,7 @@ extension StreamTransport {
         core.statistics.bytesSent &+= UInt64(sent)
         core.enter()
         resumeIfNeeded()
+        onSent?()
         core.leave { subject("resumeWriting") }
         // The protocol may have written more, or closed.
         guard !driverClosing else { return }

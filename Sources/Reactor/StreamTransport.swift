@@ -42,7 +42,9 @@ public final class StreamTransport {
     private(set) var phase = Phase.open
     /// Whether the driver was told to close, after which nothing more is sent.
     var driverClosing = false
-    private var failure: (any Error)?
+    package private(set) var failure: (any Error)?
+    /// Called when the system has taken some of what waits to be sent.
+    package var onSent: (() -> Void)?
     private var closeDeadline: Scheduled?
 
     // Reading: see StreamTransport+Reading.swift
@@ -176,6 +178,7 @@ public final class StreamTransport {
         closeDeadline = nil
         queue.dropAll()
         activeBuffer = nil
+        onSent = nil
         driver = .none
         let listener = listener.take()
         defer { listener?.didLose(self) }

@@ -14,6 +14,9 @@ final class WriteQueue {
     private var waiting: [Bytes] = []
     private var head = 0
     private var bytesInFlight = 0
+    /// How many bytes were ever appended, and how many of those were sent.
+    private(set) var queuedTotal: UInt64 = 0
+    private(set) var sentTotal: UInt64 = 0
 
     /// How many bytes wait, those in flight included.
     private(set) var byteCount = 0
@@ -28,6 +31,7 @@ final class WriteQueue {
         guard !bytes.isEmpty else { return }
         waiting.append(bytes)
         byteCount += bytes.count
+        queuedTotal &+= UInt64(bytes.count)
     }
 
     /// Takes what the next request carries; nil if one is under way or nothing waits.
@@ -66,6 +70,7 @@ final class WriteQueue {
     func didSend() -> Int {
         let sent = bytesInFlight
         byteCount -= sent
+        sentTotal &+= UInt64(sent)
         bytesInFlight = 0
         isSending = false
         return sent

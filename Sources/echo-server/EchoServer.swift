@@ -2,8 +2,8 @@
 // accepts, an orderly end on the first signal and an immediate one on the second, and figures when it is over.
 
 import ArgumentParser
+import AsyncIO
 import Foundation
-import Reactor
 
 @main
 struct EchoServer: ParsableCommand {
@@ -28,8 +28,8 @@ struct EchoServer: ParsableCommand {
     @Option(help: "The port to listen on; 0 takes any that is free.")
     var port = 7777
 
-    @Option(help: "How to serve: transports and protocols. ('streams' needs the async layer, which is not built yet.)")
-    var api = API.callbacks
+    @Option(help: "How to serve: a task for each connection, or transports and protocols.")
+    var api = API.streams
 
     @Option(help: "How many connections may be open at once; further clients wait. Default: what descriptors allow.")
     var maxConnections: Int?
@@ -44,20 +44,12 @@ struct EchoServer: ParsableCommand {
         if let maxConnections, maxConnections < 1 {
             throw ValidationError("--max-connections must be at least 1, not \(maxConnections).")
         }
-        guard api == .callbacks else {
-            throw ValidationError("--api streams needs the async layer, which is not built yet; use --api callbacks.")
-        }
     }
 
     func run() throws {
         DescriptorLimit.raiseToHardLimit()
-        let loop = try EventLoop()
-        defer { loop.close() }
-        let server = Server(options: self)
         do {
-            let summary = try loop.runUntilComplete { loop, completion in
-                try server.start(on: loop, completion)
-            }
+            let summary = try api == .streams ? StreamServer(options: self).run() : CallbackServer(options: self).run()
             if !quiet { try Output.writeLine(summary, to: .standardError) }
         } catch {
             try Output.writeLine("echo-server: \(error)", to: .standardError)

@@ -29,6 +29,46 @@ static inline void creactor_set_current_loop(const void *loop) { creactor_curren
 /// A number that no other live thread has: the address of a thread-local.
 uintptr_t creactor_thread_id(void);
 
+// MARK: Swift's concurrency runtime
+
+#define CREACTOR_SWIFT __attribute__((swiftcall))
+
+/// A serial executor as the runtime passes it: an object, and the table of its methods.
+typedef struct {
+    const void *identity;
+    uintptr_t implementation;
+} creactor_executor;
+
+/// The loop that keeps the jobs which this thread enqueues for the global executor, or NULL.
+extern _Thread_local void *creactor_keeping_loop_storage;
+static inline void *creactor_keeping_loop(void) { return creactor_keeping_loop_storage; }
+static inline void creactor_set_keeping_loop(void *loop) { creactor_keeping_loop_storage = loop; }
+
+/// Makes `keep(loop, job)` receive the jobs that a thread with a keeping loop enqueues for the global executor, once for
+/// the life of the process. A hook that was there before receives the others.
+void creactor_keep_jobs(void (*keep)(void *loop, void *job));
+/// Makes `executor` the main actor's, once for the life of the process.
+void creactor_set_main_executor(creactor_executor executor);
+/// Hands a job to the global executor as it was before this thread's loop kept its jobs.
+void creactor_enqueue_global(void *job);
+
+CREACTOR_SWIFT void *swift_task_getCurrent(void);
+/// The task that runs on this thread, or NULL. Compared by address only.
+static inline const void *creactor_current_task(void) { return swift_task_getCurrent(); }
+
+/// Whether this is the process's first thread.
+int creactor_is_main_thread(void);
+/// The descriptor that becomes readable when Dispatch's main queue has work, or -1 where there is none.
+int creactor_main_queue_descriptor(void);
+/// Runs the work of Dispatch's main queue; on the main thread only.
+void creactor_drain_main_queue(void);
+/// Whether a signal has its default effect.
+int creactor_signal_is_default(int signal);
+/// Sends the process a signal. Returns 0 or an errno value.
+int creactor_raise(int signal);
+/// How many processors this process may use, at least 1.
+int creactor_processor_count(void);
+
 // MARK: A mutex that the thread sanitizer understands
 
 typedef struct creactor_mutex creactor_mutex;
@@ -38,6 +78,8 @@ void creactor_mutex_lock(creactor_mutex *mutex);
 void creactor_mutex_unlock(creactor_mutex *mutex);
 /// Waits on the mutex's own condition; the caller holds the mutex.
 void creactor_mutex_wait(creactor_mutex *mutex);
+/// The same for at most so many nanoseconds. Returns 0, or ETIMEDOUT.
+int creactor_mutex_wait_for(creactor_mutex *mutex, uint64_t nanoseconds);
 /// Wakes one waiter of the mutex's own condition.
 void creactor_mutex_signal(creactor_mutex *mutex);
 

@@ -1,19 +1,25 @@
-// The server itself: listeners, signals, and the end.
+// The server in callbacks: listeners, signals, and the end.
 
+import AsyncIO
 import Foundation
-import Reactor
 
 /// The parts of a run that the signals bring together.
-struct Server: Sendable {
+struct CallbackServer: Sendable {
     let options: EchoServer
 
     /// How long open connections are served after the first signal.
     static let drainTime = Duration.seconds(5)
 
+    func run() throws -> String {
+        let loop = try EventLoop()
+        defer { loop.close() }
+        return try loop.runUntilComplete { loop, completion in try start(on: loop, completion) }
+    }
+
     /// Listens and watches for signals.
     ///
     /// `completion` gets the figures when everything has ended.
-    func start(on loop: isolated EventLoop, _ completion: Completion<String>) throws {
+    private func start(on loop: isolated EventLoop, _ completion: Completion<String>) throws {
         var listenerOptions = ListenerOptions()
         listenerOptions.maxConnections = options.maxConnections
         let addresses = try SocketAddress.resolve(host: options.host, port: options.port)

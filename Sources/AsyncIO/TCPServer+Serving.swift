@@ -1,0 +1,115 @@
+// Handlers: every connection gets a task of its own, a child of the task that serves. It starts within the callback that
+// accepted the connection, so that the first read waits for bytes and not for a turn of the loop.
+
+extension TCPServer {
+    /// Accepts connections and runs `handler` for each, in a child task of its own, until the server ends.
+    ///
+    /// The handler has the isolation of the place where it is written: inside ``run(_:signals:_:)`` that is the main
+    /// actor, which the loop is. So handlers share state without locks: between two `await`s only one of them runs.
+    ///
+    /// When a handler returns, what it wrote is sent, for ``StreamOptions/closeTimeout`` at most, and the connection is
+    /// closed. When it throws or is cancelled, the connection is aborted and ``ServerOptions/onError`` hears of it; the
+    /// server goes on.
+    ///
+    /// Returns when the server was closed and the last handler has ended.
+    ///
+    /// - Throws: `CancellationError` if the task was cancelled: then accepting has stopped, handlers have been cancelled,
+    ///   and those that had not ended after ``ServerOptions/shutdownTimeout`` have had their connections aborted.
+    ///
+    /// The corresponding asyncio names are `asyncio.start_server` and `Server.serve_forever`.
+    public func serve(
+        @_inheritActorContext(always) _ handler: @escaping @Sendable @isolated(any) (TCPConnection) async throws -> Void
+    ) async throws {
+        try await bound.loop.run { loop in try await self.serve(on: loop, handler) }
+    }
+
+    /// Accepts connections and runs `handler` for each on the loop that the server belongs to.
+    ///
+    /// Like ``serve(_:)``, for code that is written once for several loops: the handler is isolated to the loop that
+    /// accepted the connection.
+    public func serve(
+        onEachLoop handler: @escaping @Sendable (isolated EventLoop, TCPConnection) async throws -> Void
+    ) async throws {
+        try await bound.loop.run { loop in
+            try await self.serve(on: loop) { try await handler(loop, $0) }
+        }
+    }
+
+    private func serve(
+        on loop: isolated EventLoop,
+        _ handler: @escaping @Sendable @isolated(any) (TCPConnection) async throws -> Void
+    ) async throws {
+        let state = bound.value(on: loop)
+        // A handler that is isolated to nothing stays on the loop by preferring it.
+        let preference = handler.isolation == nil ? loop.taskExecutor : nil
+        state.begin()
+        await withDiscardingTaskGroup { group in
+            var isCancelled = false
+            while !state.isDone {
+                while let channel = state.next() {
+                    guard let transport = channel.transport, !channel.isLost else { continue }
+                    let connection = TCPConnection(channel, transport, here: loop)
+                    state.handlerBegins(channel)
+                    group.addImmediateTask(executorPreference: preference) {
+                        await self.handle(connection, handler, on: loop)
+                    }
+                }
+                if state.isAborted { group.cancelAll() }
+                if state.isDone { break }
+                if isCancelled {
+                    await state.waitForNewsUncancellable(on: loop)
+                    continue
+                }
+                do {
+                    try await state.waitForNews(on: loop)
+                } catch {
+                    isCancelled = true
+                    endSoon(state, on: loop)
+                }
+            }
+        }
+        try Task.checkCancellation()
+    }
+
+    /// Serving was cancelled, and with it the handlers.
+    private func endSoon(_ state: ServerState, on loop: isolated EventLoop) {
+        state.close()
+        loop.schedule(after: state.options.shutdownTimeout) { state.abortConnections() }
+    }
+
+    private func handle(
+        _ connection: TCPConnection,
+        _ handler: @Sendable @isolated(any) (TCPConnection) async throws -> Void,
+        on loop: isolated EventLoop
+    ) async {
+        let state = bound.value(on: loop)
+        let channel = connection.bound.value(on: loop)
+        let scope = CancelScope(on: loop)
+        channel.scope = scope
+        do {
+            try await scope.run(on: loop) { try await handler(connection) }
+            if scope.isCancelled { channel.abort() } else { channel.closeSoon() }
+        } catch {
+            let isOwnLoss = channel.isOwnLoss(error)
+            channel.abort()
+            report(error, isOwnLoss, connection, state.options, on: loop)
+        }
+        channel.scope = nil
+        state.handlerEnded(channel)
+    }
+
+    private func report(
+        _ error: any Error,
+        _ isOwnLoss: Bool,
+        _ connection: TCPConnection,
+        _ options: ServerOptions,
+        on loop: isolated EventLoop
+    ) {
+        if error is CancellationError && Task.isCancelled { return }
+        if let onError = options.onError {
+            onError(error, connection)
+        } else if !isOwnLoss {
+            loop.report(.handlerError(error), "the handler of \(connection)")
+        }
+    }
+}

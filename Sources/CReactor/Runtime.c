@@ -1,0 +1,121 @@
+// The hooks of Swift's concurrency runtime, as functions with the runtime's calling convention and its symbols by name:
+// that links with the dynamic and with the static standard library, where looking them up finds only the former.
+//
+// Hooks are installed once and stay. What they do depends on the thread: without a loop that keeps jobs they pass
+// everything on, to the hook that was there before or to the runtime.
+
+#if !defined(_GNU_SOURCE)
+#define _GNU_SOURCE
+#endif
+
+#include "CReactor.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <unistd.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#endif
+
+typedef CREACTOR_SWIFT void (*enqueue_function)(void *job);
+typedef CREACTOR_SWIFT creactor_executor (*get_main_function)(void);
+typedef CREACTOR_SWIFT bool (*is_main_function)(creactor_executor executor);
+
+typedef CREACTOR_SWIFT void (*enqueue_hook)(void *job, enqueue_function original);
+typedef CREACTOR_SWIFT creactor_executor (*get_main_hook)(get_main_function original);
+typedef CREACTOR_SWIFT bool (*is_main_hook)(creactor_executor executor, is_main_function original);
+
+extern enqueue_hook swift_task_enqueueGlobal_hook;
+extern get_main_hook swift_task_getMainExecutor_hook;
+extern is_main_hook swift_task_isMainExecutor_hook;
+extern CREACTOR_SWIFT void swift_task_enqueueGlobal(void *job);
+
+_Thread_local void *creactor_keeping_loop_storage = NULL;
+
+static void (*keep_job)(void *loop, void *job);
+static enqueue_hook previous_enqueue;
+static is_main_hook previous_is_main;
+static creactor_executor main_executor;
+
+static CREACTOR_SWIFT void enqueue_global(void *job, enqueue_function original) {
+    void *loop = creactor_keeping_loop_storage;
+    if (loop != NULL) {
+        keep_job(loop, job);
+    } else if (previous_enqueue != NULL) {
+        previous_enqueue(job, original);
+    } else {
+        original(job);
+    }
+}
+
+static CREACTOR_SWIFT creactor_executor get_main(get_main_function original) {
+    (void)original;
+    return main_executor;
+}
+
+static CREACTOR_SWIFT bool is_main(creactor_executor executor, is_main_function original) {
+    if (executor.identity == main_executor.identity) return true;
+    // Dispatch's main queue, of which somebody may still hold the executor, is served by the same thread.
+    return previous_is_main != NULL ? previous_is_main(executor, original) : original(executor);
+}
+
+void creactor_keep_jobs(void (*keep)(void *loop, void *job)) {
+    keep_job = keep;
+    previous_enqueue = swift_task_enqueueGlobal_hook;
+    swift_task_enqueueGlobal_hook = enqueue_global;
+}
+
+void creactor_set_main_executor(creactor_executor executor) {
+    main_executor = executor;
+    previous_is_main = swift_task_isMainExecutor_hook;
+    swift_task_isMainExecutor_hook = is_main;
+    swift_task_getMainExecutor_hook = get_main;
+}
+
+void creactor_enqueue_global(void *job) {
+    void *loop = creactor_keeping_loop_storage;
+    creactor_keeping_loop_storage = NULL;
+    swift_task_enqueueGlobal(job);
+    creactor_keeping_loop_storage = loop;
+}
+
+int creactor_is_main_thread(void) {
+#if defined(__linux__)
+    return syscall(SYS_gettid) == getpid();
+#else
+    return pthread_main_np();
+#endif
+}
+
+#if defined(__linux__)
+extern int _dispatch_get_main_queue_handle_4CF(void);
+extern void _dispatch_main_queue_callback_4CF(void *message);
+int creactor_main_queue_descriptor(void) { return _dispatch_get_main_queue_handle_4CF(); }
+void creactor_drain_main_queue(void) {
+    // The descriptor counts; what is enqueued from here on makes it readable again.
+    uint64_t count;
+    ssize_t ignored = read(_dispatch_get_main_queue_handle_4CF(), &count, sizeof count);
+    (void)ignored;
+    _dispatch_main_queue_callback_4CF(NULL);
+}
+#else
+int creactor_main_queue_descriptor(void) { return -1; }
+void creactor_drain_main_queue(void) {}
+#endif
+
+int creactor_signal_is_default(int signal) {
+    struct sigaction action;
+    return sigaction(signal, NULL, &action) == 0 && action.sa_handler == SIG_DFL;
+}
+
+int creactor_raise(int signal) { return raise(signal); }
+
+int creactor_processor_count(void) {
+#if defined(__linux__)
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0) return CPU_COUNT(&set);
+#endif
+    long count = sysconf(_SC_NPROCESSORS_ONLN);
+    return count > 0 ? (int)count : 1;
+}

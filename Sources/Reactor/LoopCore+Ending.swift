@@ -1,0 +1,27 @@
+// The end of a run, before its loop closes: what was spawned is cancelled and awaited, and waits that are still under
+// way end as if their tasks had been cancelled. What goes on even then is nobody's child, and goes to Swift's pool.
+
+internal import Synchronization
+
+extension LoopCore {
+    /// How many turns the tasks that nobody spawned are given to end.
+    private static var mostTurns: Int { 1_000 }
+
+    /// Ends the tasks of a loop that does not run; on its thread.
+    func endTasks() {
+        isEnding = true
+        defer { isEnding = false }
+        while spawned.count > 0 {
+            spawned.cancelAll()
+            spawned.onEmpty = { [self] in stop() }
+            forgetStop()
+            runForever()
+            spawned.onEmpty = nil
+        }
+        for _ in 0..<Self.mostTurns {
+            let cancelled = parked.cancelAll()
+            guard cancelled || ready.count > 0 || inbox.hasEntries.load(ordering: .acquiring) else { return }
+            runOnce(waiting: false)
+        }
+    }
+}

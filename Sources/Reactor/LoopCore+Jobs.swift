@@ -1,0 +1,82 @@
+// Jobs of Swift's runtime: how they run on the loop, and where they go when it closes. A job must always end up
+// somewhere: one that is dropped leaves its task, or the actor that it drains, waiting for ever.
+
+internal import CReactor
+
+extension LoopCore {
+    /// Runs a job as what it came for.
+    ///
+    /// A job for the global executor runs as one of the loop's own: what it resumes is mostly isolated to the loop and
+    /// then need not switch.
+    @inline(__always)
+    func run(job entry: ReadyEntry) {
+        if entry.jobKind == .task {
+            unsafe entry.job.runSynchronously(isolatedTo: serialExecutor!, taskExecutor: taskExecutor!)
+        } else {
+            unsafe entry.job.runSynchronously(on: serialExecutor!)
+        }
+    }
+
+    /// Takes a job that this thread has enqueued for the global executor.
+    func keep(_ job: UnownedJob) { enqueue(ReadyEntry(job: job, .kept)) }
+
+    /// Resumes a task on the loop, whatever the global executor does otherwise.
+    ///
+    /// A continuation resumes by way of the global executor. So that it comes to the loop at once, the loop keeps that
+    /// one job if it does not keep all of them.
+    @inline(__always)
+    func resume(_ continuation: UnsafeContinuation<Void, Never>) {
+        if keepsJobs {
+            unsafe continuation.resume()
+        } else {
+            unsafe resumeKeeping(continuation)
+        }
+    }
+
+    private func resumeKeeping(_ continuation: UnsafeContinuation<Void, Never>) {
+        unsafe creactor_set_keeping_loop(UnsafeMutableRawPointer(mutating: identity))
+        unsafe continuation.resume()
+        creactor_set_keeping_loop(nil)
+    }
+
+    /// Takes a job that is to run when time has passed, as `Task.sleep` makes them.
+    func sleep(_ job: UnownedJob, for delay: Duration) {
+        let sleeper = SleepingJob(job)
+        let deadline = now.advanced(by: delay)
+        _ = schedule(
+            at: deadline,
+            { [self] in if let job = sleeper.take() { enqueue(ReadyEntry(job: job, .kept)) } },
+            site: CallSite(file: #fileID, line: #line)
+        )
+    }
+
+    /// Gives a job away that the closing loop cannot run.
+    func handBack(_ entry: ReadyEntry) {
+        switch entry.jobKind {
+        case .kept: HandedBack.enqueue(entry.job)
+        case .serial: withLoop { $0.executor.enqueueElsewhere(entry.job, of: self) }
+        case .task: withLoop { lateJobs.enqueue(LateJob(job: entry.job, executor: .task($0.taskLoopExecutor))) }
+        }
+    }
+}
+
+/// Jobs that go on on the global executor.
+enum HandedBack {
+    static func enqueue(_ job: UnownedJob) {
+        // SAFETY: an unowned job is one pointer, and the runtime takes over the reference that it stands for.
+        unsafe creactor_enqueue_global(unsafeBitCast(job, to: UnsafeMutableRawPointer.self))
+    }
+}
+
+/// A job that sleeps on a loop: if the loop drops it, it goes on on the global executor.
+private final class SleepingJob {
+    private var job: UnownedJob?
+
+    init(_ job: UnownedJob) { self.job = job }
+
+    func take() -> UnownedJob? { job.take() }
+
+    deinit {
+        if let job { HandedBack.enqueue(job) }
+    }
+}

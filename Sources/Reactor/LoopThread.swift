@@ -1,0 +1,84 @@
+// A loop on a thread of its own, for async code that has none: tests, `async` main functions, libraries.
+
+internal import CReactor
+
+/// A thread that makes a loop, runs it until it is told to end, and closes it.
+@safe
+package final class LoopThread: Sendable {
+    private let configuration: EventLoop.Configuration
+    private let started = OneShot<EventLoop>()
+    private let ended = OneShot<Void>()
+
+    private init(_ configuration: EventLoop.Configuration) { self.configuration = configuration }
+
+    /// Starts a thread and returns when its loop runs.
+    package static func start(_ configuration: EventLoop.Configuration) async throws -> (LoopThread, EventLoop) {
+        let thread = LoopThread(configuration)
+        // SAFETY: the thread takes over the reference.
+        let context = unsafe Unmanaged.passRetained(thread).toOpaque()
+        let error = unsafe creactor_thread_start("asyncio-loop", { unsafe LoopThread.main($0!) }, context)
+        guard error == 0 else {
+            unsafe Unmanaged<LoopThread>.fromOpaque(context).release()
+            throw SystemError(status: -error, call: "pthread_create")
+        }
+        return (thread, try await thread.started.value)
+    }
+
+    /// Ends the loop's tasks, closes it, and returns when that is done.
+    package func end(_ loop: EventLoop) async {
+        _ = try? loop.submit { loop in loop.stop() }
+        try? await ended.value
+    }
+
+    private static func main(_ context: UnsafeMutableRawPointer) {
+        // SAFETY: takes back the reference that `start` gave, once.
+        let thread = unsafe Unmanaged<LoopThread>.fromOpaque(context).takeRetainedValue()
+        do {
+            let loop = try EventLoop(thread.configuration)
+            let core = unsafe loop.core
+            thread.started.complete(.success(loop))
+            core.runForever()
+            core.endTasks()
+            core.closeHere()
+        } catch {
+            thread.started.complete(.failure(error))
+        }
+        thread.ended.complete(.success(()))
+    }
+}
+
+/// A value that is completed once, from any thread, and awaited by one task.
+///
+/// The wait is not cancelled with its task.
+@safe
+package final class OneShot<Value: Sendable>: Sendable {
+    private let lock = Lock()
+    // SAFETY: under the lock.
+    private nonisolated(unsafe) var result: Result<Value, any Error>?
+    private nonisolated(unsafe) var continuation: UnsafeContinuation<Void, Never>?
+
+    package init() {}
+
+    /// The first completion counts.
+    package func complete(_ result: Result<Value, any Error>) {
+        let waiting = unsafe lock.locked {
+            guard unsafe self.result == nil else { return unsafe nil as UnsafeContinuation<Void, Never>? }
+            unsafe self.result = result
+            return unsafe continuation.take()
+        }
+        unsafe waiting?.resume()
+    }
+
+    package var value: Value {
+        get async throws {
+            unsafe await withUnsafeContinuation { continuation in
+                let isComplete = lock.locked {
+                    if unsafe result == nil { unsafe self.continuation = continuation }
+                    return unsafe result != nil
+                }
+                if isComplete { unsafe continuation.resume() }
+            }
+            return try lock.locked { unsafe result! }.get()
+        }
+    }
+}

@@ -1,0 +1,55 @@
+// The waits that need nothing but a loop: for time to pass, and for everybody else's turn.
+
+internal import CReactor
+
+/// Waiting on the loop of this thread.
+package enum LoopWait {
+    /// Waits until the loop's clock has reached an instant; without a loop, by Swift's clock for as long.
+    ///
+    /// - Throws: `CancellationError`.
+    package static func sleep(for delay: Duration) async throws {
+        guard let loop = EventLoop.current else { return try await Task.sleep(for: delay) }
+        try await loop.sleep(for: delay)
+    }
+
+    /// Waits until the loop's clock has reached an instant.
+    ///
+    /// - Throws: `CancellationError`.
+    package static func sleep(until deadline: LoopInstant) async throws {
+        guard let loop = EventLoop.current else {
+            return try await Task.sleep(for: LoopInstant.system.duration(to: deadline))
+        }
+        try await loop.sleep(until: deadline)
+    }
+
+    /// Lets everything run that is ready, and then goes on.
+    package static func turn() async {
+        guard let loop = EventLoop.current else { return await Task.yield() }
+        await loop.turn()
+    }
+}
+
+extension EventLoop {
+    fileprivate func sleep(for delay: Duration) async throws {
+        guard delay <= .zero else { return try await sleep(until: now.advanced(by: delay)) }
+        try Task.checkCancellation()
+        await turn()
+        try Task.checkCancellation()
+    }
+
+    fileprivate func sleep(until deadline: LoopInstant) async throws {
+        let core = unsafe core
+        try Task.checkCancellation()
+        guard core.acceptsWaits else { throw CancellationError() }
+        let park = Park(core)
+        let timer = core.schedule(at: deadline, { park.wake() }, site: CallSite(file: #fileID, line: #line))
+        defer { timer.cancel() }
+        try await park.wait(on: self)
+    }
+
+    fileprivate func turn() async {
+        let core = unsafe core
+        guard core.acceptsWaits else { return }
+        unsafe await withUnsafeContinuation { unsafe core.resume($0) }
+    }
+}

@@ -1,0 +1,41 @@
+// The server with a task for each connection: the same flags, the same signals, the same end.
+
+import AsyncIO
+import Foundation
+
+/// Serves on the main thread's loop.
+struct StreamServer {
+    let options: EchoServer
+
+    func run() throws -> String {
+        try AsyncIO.run(signals: .none) { try await serve() }
+    }
+
+    @MainActor
+    private func serve() async throws -> String {
+        var serverOptions = ServerOptions()
+        serverOptions.listener.maxConnections = options.maxConnections
+        // Clients break off connections all the time: for an echo server that is no news.
+        serverOptions.onError = { _, _ in }
+        let server = try await TCPServer.listen(host: options.host, port: options.port, options: serverOptions)
+        try await endOnSignals(server, on: server.loop)
+        try Output.writeLine("listening on \(server.localAddress)", to: .standardOutput)
+        try await server.serve { connection in
+            while let bytes = try await connection.read() { try await connection.write(bytes) }
+        }
+        let statistics = await server.loop.statistics
+        return "echo-server: \(await server.acceptedCount) connections, \(statistics.bytesReceived) bytes received, "
+            + "\(statistics.bytesSent) bytes sent"
+    }
+
+    private func endOnSignals(_ server: TCPServer, on loop: isolated EventLoop) throws {
+        var isEnding = false
+        for signal in [Signal.interrupt, .terminate] {
+            try loop.onSignal(signal) {
+                if isEnding { exitAtOnce(128 + signal.rawValue) }
+                isEnding = true
+                AsyncIO.spawn { await server.drain(within: CallbackServer.drainTime) }
+            }
+        }
+    }
+}
