@@ -46,6 +46,7 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "AsyncIO", package: "swift-asyncio"),
                 .product(name: "Reactor", package: "swift-asyncio"),
             ],
             swiftSettings: strict

@@ -1,16 +1,36 @@
 // A server as its loop sees it: listeners that are accepting, connections on their way to a handler, and how many handlers
 // run.
 //
-// Everything that happens wakes the one task that serves, which looks at the state and acts: it alone starts handlers,
-// cancels them and ends.
+// Handlers are children of workers, and workers children of the task that serves. A worker has few handlers, because the
+// runtime finds a child that ends by walking over its siblings: among ten thousand of one group that takes longer than
+// serving a short connection.
+
+/// A task of the server's that starts handlers and waits for them.
+final class ServerWorker {
+    /// How many handlers one worker has at most.
+    static let mostHandlers = 64
+
+    let news: Park
+    /// Connections that wait for a handler, and how many handlers there are, those to come included.
+    fileprivate(set) var accepted: [StreamChannel] = []
+    fileprivate(set) var active = 0
+
+    fileprivate init(on loop: isolated EventLoop) { news = Park(on: loop) }
+
+    /// The next connection.
+    func next() -> StreamChannel? { accepted.isEmpty ? nil : accepted.removeFirst() }
+}
 
 /// The state of a ``TCPServer``, on its loop.
 final class ServerState {
     private(set) var listeners: [Listener] = []
     let options: ServerOptions
     private let news: Park
-    /// Connections that no handler has yet.
+    /// Connections that no worker has yet.
     private var accepted: [StreamChannel] = []
+    private var workers: [ServerWorker] = []
+    /// Workers that can take another connection.
+    private var roomy: [ServerWorker] = []
     private(set) var isClosed = false
     /// Whether the handlers are to be cancelled.
     private(set) var isAborted = false
@@ -36,14 +56,24 @@ final class ServerState {
     }
 
     private func makeChannel(on loop: isolated EventLoop) -> StreamChannel {
-        let channel = StreamChannel(on: loop)
-        channel.onMade = { [unowned self] channel in didAccept(channel) }
-        return channel
+        StreamChannel(on: loop) { [unowned self] channel in didAccept(channel) }
     }
 
     private func didAccept(_ channel: StreamChannel) {
-        accepted.append(channel)
-        news.wake()
+        guard let worker = roomy.last else {
+            accepted.append(channel)
+            news.wake()
+            return
+        }
+        give(channel, to: worker)
+        if worker.active == ServerWorker.mostHandlers { roomy.removeLast() }
+        worker.news.wake()
+    }
+
+    private func give(_ channel: StreamChannel, to worker: ServerWorker) {
+        worker.accepted.append(channel)
+        worker.active += 1
+        active += 1
     }
 
     // MARK: What others ask for
@@ -54,8 +84,13 @@ final class ServerState {
         for listener in listeners { listener.close() }
         for channel in accepted { channel.abort() }
         accepted = []
-        news.wake()
+        wakeAll()
         wakeDrainersIfDone()
+    }
+
+    private func wakeAll() {
+        news.wake()
+        for worker in workers { worker.news.wake() }
     }
 
     func abort() {
@@ -63,7 +98,7 @@ final class ServerState {
         guard !isAborted else { return }
         isAborted = true
         abortConnections()
-        news.wake()
+        wakeAll()
     }
 
     func abortConnections() {
@@ -93,9 +128,15 @@ final class ServerState {
         for listener in listeners { listener.release() }
     }
 
-    /// The next connection, or nil when somebody else is to be looked at first.
-    func next() -> StreamChannel? {
-        accepted.isEmpty ? nil : accepted.removeFirst()
+    /// A new worker with the connections that wait for one, or nil if none does.
+    func nextWorker(on loop: isolated EventLoop) -> ServerWorker? {
+        guard !accepted.isEmpty else { return nil }
+        let worker = ServerWorker(on: loop)
+        for channel in accepted.prefix(ServerWorker.mostHandlers) { give(channel, to: worker) }
+        accepted.removeFirst(min(accepted.count, ServerWorker.mostHandlers))
+        workers.append(worker)
+        if worker.active < ServerWorker.mostHandlers { roomy.append(worker) }
+        return worker
     }
 
     /// Whether nothing is left to do.
@@ -105,14 +146,17 @@ final class ServerState {
     func waitForNewsUncancellable(on loop: isolated EventLoop) async { await news.waitUncancellable(on: loop) }
 
     func handlerBegins(_ channel: StreamChannel) {
-        active += 1
         connections[ObjectIdentifier(channel)] = channel
         if isAborted { channel.abort() }
     }
 
-    func handlerEnded(_ channel: StreamChannel) {
-        active -= 1
+    /// A handler has ended, or the connection was gone before one began.
+    func handlerEnded(_ channel: StreamChannel, of worker: ServerWorker) {
         connections[ObjectIdentifier(channel)] = nil
+        if worker.active == ServerWorker.mostHandlers { roomy.append(worker) }
+        worker.active -= 1
+        active -= 1
+        if isClosed && worker.active == 0 { worker.news.wake() }
         guard active == 0 else { return }
         if isClosed { news.wake() }
         wakeDrainersIfDone()

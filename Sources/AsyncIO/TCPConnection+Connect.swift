@@ -96,8 +96,7 @@ private final class Dialer {
         on loop: isolated EventLoop
     ) async throws -> TCPConnection {
         try Task.checkCancellation()
-        let made = StreamChannel(on: loop)
-        made.onMade = { [self] channel in didConnect(channel) }
+        let made = StreamChannel(on: loop) { [self] channel in didConnect(channel) }
         let attempt = try loop.connect(to: address, options: options, timeout: timeout) {
             made
         } onFailure: { [self] error in

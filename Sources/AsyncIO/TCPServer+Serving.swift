@@ -40,22 +40,14 @@ extension TCPServer {
         _ handler: @escaping @Sendable @isolated(any) (TCPConnection) async throws -> Void
     ) async throws {
         let state = bound.value(on: loop)
-        // A handler that is isolated to nothing stays on the loop by preferring it.
-        let preference = handler.isolation == nil ? loop.taskExecutor : nil
         state.begin()
         await withDiscardingTaskGroup { group in
             var isCancelled = false
             while !state.isDone {
-                while let channel = state.next() {
-                    guard let transport = channel.transport, !channel.isLost else { continue }
-                    let connection = TCPConnection(channel, transport, here: loop)
-                    state.handlerBegins(channel)
-                    group.addImmediateTask(executorPreference: preference) {
-                        await self.handle(connection, handler, on: loop)
-                    }
+                while let worker = state.nextWorker(on: loop) {
+                    let worker = Transfer(worker)
+                    group.addImmediateTask { await self.work(worker.value, handler, on: loop) }
                 }
-                if state.isAborted { group.cancelAll() }
-                if state.isDone { break }
                 if isCancelled {
                     await state.waitForNewsUncancellable(on: loop)
                     continue
@@ -71,6 +63,41 @@ extension TCPServer {
         try Task.checkCancellation()
     }
 
+    /// Starts the handlers of one worker, and ends with the last of them when the server is closed.
+    private func work(
+        _ worker: ServerWorker,
+        _ handler: @escaping @Sendable @isolated(any) (TCPConnection) async throws -> Void,
+        on loop: isolated EventLoop
+    ) async {
+        let state = bound.value(on: loop)
+        let worker = Transfer(worker)
+        // A handler that is isolated to nothing stays on the loop by preferring it.
+        let preference = handler.isolation == nil ? loop.taskExecutor : nil
+        await withDiscardingTaskGroup { group in
+            while true {
+                while let channel = worker.value.next() {
+                    guard let transport = channel.transport, !channel.isLost else {
+                        state.handlerEnded(channel, of: worker.value)
+                        continue
+                    }
+                    let connection = TCPConnection(channel, transport, here: loop)
+                    state.handlerBegins(channel)
+                    // A preference, even of nothing, costs a locked look-up for each step of the task.
+                    if let preference {
+                        group.addImmediateTask(executorPreference: preference) {
+                            await self.handle(connection, handler, worker.value, on: loop)
+                        }
+                    } else {
+                        group.addImmediateTask { await self.handle(connection, handler, worker.value, on: loop) }
+                    }
+                }
+                if state.isAborted { group.cancelAll() }
+                if state.isClosed && worker.value.active == 0 { return }
+                await worker.value.news.waitUncancellable(on: loop)
+            }
+        }
+    }
+
     /// Serving was cancelled, and with it the handlers.
     private func endSoon(_ state: ServerState, on loop: isolated EventLoop) {
         state.close()
@@ -80,22 +107,23 @@ extension TCPServer {
     private func handle(
         _ connection: TCPConnection,
         _ handler: @Sendable @isolated(any) (TCPConnection) async throws -> Void,
+        _ worker: ServerWorker,
         on loop: isolated EventLoop
     ) async {
         let state = bound.value(on: loop)
-        let channel = connection.bound.value(on: loop)
+        let channel = connection.channel(on: loop)
         let scope = CancelScope(on: loop)
-        channel.scope = scope
+        channel.setScope(scope)
         do {
             try await scope.run(on: loop) { try await handler(connection) }
-            if scope.isCancelled { channel.abort() } else { channel.closeSoon() }
+            if scope.wasCancelled { channel.abort() } else { channel.closeSoon() }
         } catch {
             let isOwnLoss = channel.isOwnLoss(error)
             channel.abort()
             report(error, isOwnLoss, connection, state.options, on: loop)
         }
-        channel.scope = nil
-        state.handlerEnded(channel)
+        channel.setScope(nil)
+        state.handlerEnded(channel, of: worker)
     }
 
     private func report(

@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-_Thread_local const void *creactor_current_loop_storage = NULL;
+_Thread_local const void *creactor_current_loop_storage CREACTOR_TLS = NULL;
 
 static _Thread_local char thread_marker;
 uintptr_t creactor_thread_id(void) { return (uintptr_t)&thread_marker; }

@@ -31,7 +31,7 @@ extern get_main_hook swift_task_getMainExecutor_hook;
 extern is_main_hook swift_task_isMainExecutor_hook;
 extern CREACTOR_SWIFT void swift_task_enqueueGlobal(void *job);
 
-_Thread_local void *creactor_keeping_loop_storage = NULL;
+_Thread_local void *creactor_keeping_loop_storage CREACTOR_TLS = NULL;
 
 static void (*keep_job)(void *loop, void *job);
 static enqueue_hook previous_enqueue;

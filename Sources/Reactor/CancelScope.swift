@@ -13,7 +13,10 @@ package final class CancelScope {
     unowned(unsafe) var waiting: Park?
 
     /// Whether the task was cancelled.
-    package private(set) var isCancelled = false
+    private(set) var isCancelled = false
+
+    /// The same, for other modules.
+    package var wasCancelled: Bool { isCancelled }
 
     package init(on loop: isolated EventLoop) { unsafe core = loop.core }
 

@@ -7,7 +7,7 @@ package struct LoopBound<Value>: Sendable {
     /// The loop.
     package let loop: EventLoop
     // SAFETY: read on the loop's thread only; elsewhere it is copied and let go, which counts references atomically.
-    nonisolated(unsafe) private let value: Value
+    private nonisolated(unsafe) let value: Value
 
     package init(_ value: Value, on loop: isolated EventLoop) {
         self.loop = loop
@@ -21,12 +21,16 @@ package struct LoopBound<Value>: Sendable {
         unsafe self.value = value
     }
 
-    /// The value, if the caller is on the loop.
-    @inline(__always)
-    package var ifHere: Value? { unsafe creactor_current_loop() == loop.core.identity ? value : nil }
+    /// The value, if the loop runs here.
+    package var ifHere: Value? { loop.runsHere ? unsafe value : nil }
 
     /// The value.
     package func value(on loop: isolated EventLoop) -> Value { unsafe value }
+}
+
+extension EventLoop {
+    /// Whether the loop runs here, at this moment.
+    fileprivate nonisolated var runsHere: Bool { unsafe creactor_current_loop() == core.identity }
 }
 
 /// Carries a value that is not `Sendable` to code that runs in the same isolation.

@@ -79,6 +79,7 @@ extension LoopCore {
             let entry = ready.count > 0 ? ready.pop() : inner.pop()
             switch entry.kind {
             case .callback, .memoryEvent: break
+            case .turn: unsafe entry.continuation.resume(returning: false)
             case .submission: if unsafe inbox.discard(entry.submission) { submissions += 1 }
             case .job: handBack(entry)
             }

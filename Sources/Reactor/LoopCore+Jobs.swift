@@ -18,24 +18,40 @@ extension LoopCore {
     }
 
     /// Takes a job that this thread has enqueued for the global executor.
-    func keep(_ job: UnownedJob) { enqueue(ReadyEntry(job: job, .kept)) }
+    @inline(__always)
+    func keep(_ job: UnownedJob) {
+        if isResumingNow {
+            isResumingNow = false
+            resumedJob = job
+        } else {
+            enqueue(ReadyEntry(job: job, .kept))
+        }
+    }
+
+    /// Resumes a task and runs it at once, as its turn has come.
+    func resumeNow(_ continuation: UnsafeContinuation<Bool, Never>) {
+        isResumingNow = true
+        unsafe resume(continuation, false)
+        isResumingNow = false
+        if let job = resumedJob.take() { unsafe job.runSynchronously(on: serialExecutor!) }
+    }
 
     /// Resumes a task on the loop, whatever the global executor does otherwise.
     ///
     /// A continuation resumes by way of the global executor. So that it comes to the loop at once, the loop keeps that
     /// one job if it does not keep all of them.
     @inline(__always)
-    func resume(_ continuation: UnsafeContinuation<Void, Never>) {
+    func resume(_ continuation: UnsafeContinuation<Bool, Never>, _ value: Bool) {
         if keepsJobs {
-            unsafe continuation.resume()
+            unsafe continuation.resume(returning: value)
         } else {
-            unsafe resumeKeeping(continuation)
+            unsafe resumeKeeping(continuation, value)
         }
     }
 
-    private func resumeKeeping(_ continuation: UnsafeContinuation<Void, Never>) {
+    private func resumeKeeping(_ continuation: UnsafeContinuation<Bool, Never>, _ value: Bool) {
         unsafe creactor_set_keeping_loop(UnsafeMutableRawPointer(mutating: identity))
-        unsafe continuation.resume()
+        unsafe continuation.resume(returning: value)
         creactor_set_keeping_loop(nil)
     }
 

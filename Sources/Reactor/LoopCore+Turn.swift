@@ -70,11 +70,12 @@ extension LoopCore {
         }
         guard next != armedDeadline else { return }
         armedDeadline = next
-        // Rounded up to libuv's milliseconds and measured from its own idea of now, so that it is never early.
-        let (milliseconds, rest) = max(next, 0).quotientAndRemainder(dividingBy: 1_000_000)
-        let due = UInt64(milliseconds) + (rest > 0 ? 1 : 0)
-        let now = unsafe uv_now(raw)
-        handles.startTimer(milliseconds: due > now ? due - now : 0)
+        // Rounded up to libuv's milliseconds, and counted from this very moment: libuv's own idea of now has no fraction,
+        // which would make it up to a millisecond later.
+        let now = Int64(bitPattern: uv_hrtime())
+        let wait = next > now ? next - now : 0
+        let (milliseconds, rest) = wait.quotientAndRemainder(dividingBy: 1_000_000)
+        handles.startTimer(milliseconds: UInt64(milliseconds) + (rest > 0 ? 1 : 0))
     }
 
     func dropCancelledDeadlines() {
@@ -248,6 +249,9 @@ extension LoopCore {
         case .memoryEvent:
             memory?.runNext()
             return .memoryEvent
+        case .turn:
+            unsafe resumeNow(entry.continuation)
+            return .job
         }
     }
 

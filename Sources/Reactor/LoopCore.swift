@@ -90,6 +90,9 @@ final class LoopCore {
     let spawned = SpawnedTasks()
     /// Whether the run is over and its tasks are being ended.
     var isEnding = false
+    /// Whether the next job that comes for the global executor is to run at once, and that job: see `resumeNow`.
+    var isResumingNow = false
+    var resumedJob: UnownedJob?
     /// Serves Dispatch's main queue, if this is the main actor's loop.
     var mainQueue: MainQueueWatch?
 

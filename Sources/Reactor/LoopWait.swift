@@ -50,6 +50,7 @@ extension EventLoop {
     fileprivate func turn() async {
         let core = unsafe core
         guard core.acceptsWaits else { return }
-        unsafe await withUnsafeContinuation { unsafe core.resume($0) }
+        // Not resumed here and now: a continuation that is resumed before it suspends does not suspend.
+        _ = unsafe await withUnsafeContinuation { unsafe core.enqueue(ReadyEntry(turn: $0)) }
     }
 }

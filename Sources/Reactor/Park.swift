@@ -20,24 +20,28 @@ internal import CReactor
 /// Belongs to its loop: not `Sendable`. The corresponding asyncio name is a `Future` that is made for one `await`.
 @safe
 public final class Park {
-    /// How a wait ended.
-    private enum Outcome {
-        case woken
-        case cancelled
-    }
-
     let core: LoopCore
+    /// Resumed with whether the wait was cancelled.
     // SAFETY: resumed by whoever takes it out, which is once.
-    private var continuation: UnsafeContinuation<Void, Never>?
-    private var outcome = Outcome.woken
+    private var continuation: UnsafeContinuation<Bool, Never>?
     private var wait: UInt64 = 0
-    /// Whether the wait that begins was cancelled before it could be stored.
-    private var cancelledEarly = false
+    /// Whether a wait has begun whose continuation is not stored yet.
+    private var isBeginning = false
+    /// Whether that wait has ended before it was stored, and how.
+    private var endedEarly = false
+    private var wasCancelledEarly = false
 
     // The loop's list of waits: see `Parked`.
     // SAFETY: both live as long as they are listed, as the tasks that wait hold them.
-    unowned(unsafe) var next: Park?
-    unowned(unsafe) var previous: Park?
+    fileprivate var next: Unmanaged<Park>?
+    fileprivate var previous: Unmanaged<Park>?
+
+    /// The cancellation that waits here may hear of, which saves them registering for it.
+    var scope: CancelScope? {
+        didSet { unsafe hotScope = scope.map { unsafe Unmanaged.passUnretained($0) } }
+    }
+    // SAFETY: the same object, not counted: `scope` holds it.
+    private var hotScope: Unmanaged<CancelScope>?
 
     /// A place to wait on `loop`.
     public convenience init(on loop: isolated EventLoop) { unsafe self.init(loop.core) }
@@ -51,7 +55,7 @@ public final class Park {
     }
 
     /// Whether a task waits.
-    public var isOccupied: Bool { unsafe continuation != nil }
+    public var isOccupied: Bool { unsafe isBeginning || continuation != nil }
 
     /// Waits until ``wake()``, whatever else happens.
     ///
@@ -76,62 +80,106 @@ public final class Park {
     // Isolated to the loop, all of them: the step from what the caller has seen to the stored continuation must not
     // leave the loop's thread, not even for a moment, or a wake-up in between would find nobody.
 
+    /// Begins the wait that the next call of ``completeWait(on:)`` completes: whoever wakes it in between is not missed.
+    ///
+    /// - Throws: `CancellationError` if the loop takes no waits any more.
+    @inline(__always)
+    func beginWait() throws {
+        guard begin() else { throw CancellationError() }
+    }
+
     package func waitUncancellable(on loop: isolated EventLoop) async {
         guard begin() else { return }
-        unsafe await withUnsafeContinuation { unsafe store($0) }
+        _ = unsafe await withUnsafeContinuation { unsafe store($0) }
     }
 
     package func wait(on loop: isolated EventLoop) async throws {
-        guard begin() else { throw CancellationError() }
+        try beginWait()
+        try await completeWait(on: loop)
+    }
+
+    /// Completes a wait that has begun.
+    func completeWait(on loop: isolated EventLoop) async throws {
+        guard enterScope() else { return try await completeRegistered(on: loop) }
+        let wasCancelled = unsafe await withUnsafeContinuation { unsafe store($0) }
+        if wasCancelled { throw CancellationError() }
+    }
+
+    /// Completes a wait that has begun, on the loop's thread and in any isolation.
+    ///
+    /// Returns whether the wait was cancelled.
+    @inline(__always)
+    func suspend() async -> Bool {
+        #if compiler(>=6.2) && compiler(<6.5)
+        // PERF: without steps to the caller's isolation before and after. (streams 50 × 64 B)
+        unsafe await _unsafeInheritExecutor_withUnsafeContinuation { unsafe store($0) }
+        #else
+        unsafe await withUnsafeContinuation { unsafe store($0) }
+        #endif
+    }
+
+    /// Whether the scope hears of the cancellation of the task that waits.
+    @inline(__always)
+    func enterScope() -> Bool {
+        guard let scope = unsafe hotScope else { return false }
+        return unsafe scope._withUnsafeGuaranteedRef { scope in
+            guard scope.isOfThisTask else { return false }
+            unsafe scope.waiting = self
+            if scope.isCancelled { _ = end(cancelled: true) }
+            return true
+        }
+    }
+
+    /// Whether the calling task was cancelled.
+    @inline(__always)
+    var isTaskCancelled: Bool {
+        guard let scope = unsafe hotScope else { return Task.isCancelled }
+        return unsafe scope._withUnsafeGuaranteedRef { $0.isOfThisTask ? $0.isCancelled : Task.isCancelled }
+    }
+
+    func completeRegistered(on loop: isolated EventLoop) async throws {
         let wait = wait
         // SAFETY: the handler only hands the reference to the loop's thread, or uses it there.
         nonisolated(unsafe) let this = self
-        await withTaskCancellationHandler {
+        let wasCancelled = await withTaskCancellationHandler {
             // The standard library takes this closure as one that may run anywhere: what it names keeps it here.
             _ = loop
-            unsafe await withUnsafeContinuation { unsafe store($0) }
+            return unsafe await withUnsafeContinuation { unsafe store($0) }
         } onCancel: {
             unsafe this.cancelFromAnywhere(wait)
         }
-        if outcome == .cancelled { throw CancellationError() }
-    }
-
-    /// Waits like ``wait()``, for a task whose cancellation `scope` hears of: that saves registering for it.
-    package func wait(in scope: CancelScope?, on loop: isolated EventLoop) async throws {
-        guard let scope, scope.isOfThisTask else { return try await wait(on: loop) }
-        guard !scope.isCancelled, begin() else { throw CancellationError() }
-        unsafe scope.waiting = self
-        unsafe await withUnsafeContinuation { unsafe store($0) }
-        unsafe scope.waiting = nil
-        if outcome == .cancelled { throw CancellationError() }
+        if wasCancelled { throw CancellationError() }
     }
 
     /// Resumes the task that waits, in the loop's next batch or at the end of the callback that is running.
     ///
     /// - Returns: Whether one waited.
     @discardableResult
-    public func wake() -> Bool { end(.woken) }
+    public func wake() -> Bool { end(cancelled: false) }
 
     /// Ends the wait as if its task had been cancelled.
-    func cancel() { _ = end(.cancelled) }
+    func cancel() { _ = end(cancelled: true) }
 
     // MARK: The steps of a wait
 
     /// Begins a wait; false if the loop takes none any more.
+    @inline(__always)
     private func begin() -> Bool {
-        require(unsafe continuation == nil, "Two tasks wait at one Park. Give each a Park of its own.")
+        require(!isOccupied, "Two tasks wait at one Park. Give each a Park of its own.")
         guard core.acceptsWaits else { return false }
         wait &+= 1
-        outcome = .woken
-        cancelledEarly = false
+        endedEarly = false
+        wasCancelledEarly = false
+        isBeginning = true
         return true
     }
 
     @inline(__always)
-    private func store(_ continuation: UnsafeContinuation<Void, Never>) {
-        if cancelledEarly {
-            outcome = .cancelled
-            unsafe core.resume(continuation)
+    func store(_ continuation: UnsafeContinuation<Bool, Never>) {
+        isBeginning = false
+        if endedEarly {
+            leaveScope()
+            unsafe core.resume(continuation, wasCancelledEarly)
         } else {
             unsafe self.continuation = continuation
             core.parked.insert(self)
@@ -139,11 +187,25 @@ public final class Park {
     }
 
     @inline(__always)
-    private func end(_ outcome: Outcome) -> Bool {
-        guard let continuation = unsafe continuation.take() else { return false }
+    private func end(cancelled: Bool) -> Bool {
+        guard let continuation = unsafe continuation else { return endEarly(cancelled) }
+        unsafe self.continuation = nil
         core.parked.remove(self)
-        self.outcome = outcome
-        unsafe core.resume(continuation)
+        leaveScope()
+        unsafe core.resume(continuation, cancelled)
+        return true
+    }
+
+    @inline(__always)
+    private func leaveScope() {
+        unsafe hotScope?._withUnsafeGuaranteedRef { unsafe $0.waiting = nil }
+    }
+
+    /// Ends a wait that is not stored yet; the first end counts.
+    private func endEarly(_ cancelled: Bool) -> Bool {
+        guard isBeginning && !endedEarly else { return false }
+        endedEarly = true
+        wasCancelledEarly = cancelled
         return true
     }
 
@@ -160,37 +222,41 @@ public final class Park {
     }
 
     private func cancel(_ wait: UInt64) {
-        guard self.wait == wait else { return }
-        if !end(.cancelled) { cancelledEarly = true }
+        if self.wait == wait { _ = end(cancelled: true) }
     }
 }
 
 /// The waits of a loop that are under way: a list through the places themselves.
+@safe
 final class Parked {
-    private(set) var first: Park?
+    // SAFETY: not counted: the tasks that wait hold their places, and a place leaves the list when its wait ends.
+    private var first: Unmanaged<Park>?
 
     @inline(__always)
     func insert(_ park: Park) {
-        unsafe park.next = first
         unsafe park.previous = nil
-        unsafe first?.previous = park
-        first = park
+        unsafe park.next = first
+        let place = unsafe Unmanaged.passUnretained(park)
+        unsafe first?._withUnsafeGuaranteedRef { unsafe $0.previous = place }
+        unsafe first = place
     }
 
     @inline(__always)
     func remove(_ park: Park) {
-        if let previous = unsafe park.previous { unsafe previous.next = park.next } else { unsafe first = park.next }
-        unsafe park.next?.previous = unsafe park.previous
-        unsafe park.next = nil
-        unsafe park.previous = nil
+        if let previous = unsafe park.previous {
+            unsafe previous._withUnsafeGuaranteedRef { unsafe $0.next = park.next }
+        } else {
+            unsafe first = park.next
+        }
+        unsafe park.next?._withUnsafeGuaranteedRef { unsafe $0.previous = park.previous }
     }
 
     /// Ends all waits as if their tasks had been cancelled.
     ///
     /// Returns whether there were any.
     func cancelAll() -> Bool {
-        guard first != nil else { return false }
-        while let park = first { park.cancel() }
+        guard unsafe first != nil else { return false }
+        while let park = unsafe first { unsafe park.takeUnretainedValue().cancel() }
         return true
     }
 }

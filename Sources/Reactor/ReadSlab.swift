@@ -90,7 +90,7 @@ final class ReadSlab {
             return
         }
         let copied = mustCopy(count)
-        sortOutRetired()
+        if !retired.isEmpty { sortOutRetired() }
         if !copied {
             let used = unsafe current.memory.distance(to: room.baseAddress!) + count
             unsafe room = UnsafeMutableRawBufferPointer(start: current.memory + used, count: Self.capacity - used)

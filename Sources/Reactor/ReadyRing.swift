@@ -5,7 +5,8 @@
 //   00  a job of Swift's runtime (its pointer, and in the next two bits how it came and so how it must run)
 //   01  a callback: the low half of the generation in the high half, index in the callback table above the tag
 //   10  a submission (the address of its entry in a chunk of the inbox)
-//   11  an event of the memory network, which keeps them in order
+//   11  a continuation that waits for its turn (its pointer), or with none an event of the memory network, which keeps
+//       them in order
 
 /// One entry of the ready ring or the inbox.
 struct ReadyEntry {
@@ -16,6 +17,7 @@ struct ReadyEntry {
         case callback = 1
         case submission = 2
         case memoryEvent = 3
+        case turn = 7
     }
 
     var kind: Kind {
@@ -23,7 +25,7 @@ struct ReadyEntry {
         case 0: .job
         case 1: .callback
         case 2: .submission
-        default: .memoryEvent
+        default: bits == Kind.memoryEvent.rawValue ? .memoryEvent : .turn
         }
     }
 
@@ -49,6 +51,17 @@ struct ReadyEntry {
     init(job: UnownedJob, _ kind: JobKind) {
         // SAFETY: an unowned job is one pointer to a runtime object, aligned to 16, so that its low bits are free.
         bits = UInt64(unsafe unsafeBitCast(job, to: UInt.self)) | kind.rawValue
+    }
+
+    init(turn continuation: UnsafeContinuation<Bool, Never>) {
+        // SAFETY: a continuation is one pointer to a task, aligned to 16.
+        bits = UInt64(unsafe unsafeBitCast(continuation, to: UInt.self)) | 3
+    }
+
+    /// The continuation that waits for its turn.
+    var continuation: UnsafeContinuation<Bool, Never> {
+        // SAFETY: the reverse of `init(turn:)`, checked by the tag.
+        unsafe unsafeBitCast(UInt(bits & ~3), to: UnsafeContinuation<Bool, Never>.self)
     }
 
     init(submission entry: UnsafeRawPointer) {

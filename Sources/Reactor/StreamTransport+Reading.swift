@@ -31,6 +31,12 @@ extension StreamTransport {
         }
     }
 
+    /// Asks for what arrives, as ``resumeReading()`` does, of a transport that is known to be open and not at its end.
+    @inline(__always)
+    func wantMore() {
+        if isDriverReading { wantsReading = true } else { resumeReading() }
+    }
+
     func startDriverReadingIfWanted() {
         guard wantsReading && phase == .open && !isDriverReading && !hasReachedEnd else { return }
         do {
@@ -94,10 +100,16 @@ extension StreamTransport {
         } catch {
             protocolFailed(error, in: "dataReceived")
         }
-        unsafe core.hotSlab._withUnsafeGuaranteedRef { $0.settle(count) }
-        core.leaveUntimed()
-        // A task that the bytes have woken has run by now, and mostly let them go.
-        unsafe core.hotSlab._withUnsafeGuaranteedRef { if $0.isShared { $0.startOverIfFree() } }
+        if core.memory == nil {
+            // On real sockets nothing reads before this callback has returned. So a task that the bytes have woken runs
+            // first, and has mostly let them go when the slab looks at what was kept.
+            core.leaveUntimed()
+            unsafe core.hotSlab._withUnsafeGuaranteedRef { $0.settle(count) }
+        } else {
+            unsafe core.hotSlab._withUnsafeGuaranteedRef { $0.settle(count) }
+            core.leaveUntimed()
+            unsafe core.hotSlab._withUnsafeGuaranteedRef { if $0.isShared { $0.startOverIfFree() } }
+        }
     }
 
     @inline(never)

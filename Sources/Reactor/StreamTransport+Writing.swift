@@ -127,8 +127,8 @@ extension StreamTransport {
     }
 
     /// How many bytes have ever waited to be sent, and how many of those have been.
-    package var queuedTotal: UInt64 { queue.queuedTotal }
-    package var sentTotal: UInt64 { queue.sentTotal }
+    var queuedTotal: UInt64 { queue.queuedTotal }
+    var sentTotal: UInt64 { queue.sentTotal }
 
     // MARK: What the system took
 

@@ -42,9 +42,9 @@ public final class StreamTransport {
     private(set) var phase = Phase.open
     /// Whether the driver was told to close, after which nothing more is sent.
     var driverClosing = false
-    package private(set) var failure: (any Error)?
+    private(set) var failure: (any Error)?
     /// Called when the system has taken some of what waits to be sent.
-    package var onSent: (() -> Void)?
+    var onSent: (() -> Void)?
     private var closeDeadline: Scheduled?
 
     // Reading: see StreamTransport+Reading.swift

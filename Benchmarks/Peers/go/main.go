@@ -6,7 +6,10 @@ package main
 import (
 	"fmt"
 	"os"
+	"sort"
 	"strconv"
+	"sync"
+	"syscall"
 	"time"
 )
 
@@ -72,6 +75,40 @@ func timers(pending, count int) time.Duration {
 	return elapsed
 }
 
+// Goroutines that all sleep once, each for a tenth of a second up to 1.1 seconds. Returns the processor time of one, or
+// how late the latest but one in a hundred was, in nanoseconds.
+func sleepers(count int, lateness bool) float64 {
+	before := cpuTime()
+	late := make([]int64, count)
+	var all sync.WaitGroup
+	state := uint32(1)
+	for i := 0; i < count; i++ {
+		state = state*1664525 + 1013904223
+		delay := time.Duration(100000+(state>>8)%1000000) * time.Microsecond
+		all.Add(1)
+		go func(place int) {
+			due := time.Now().Add(delay)
+			time.Sleep(delay)
+			late[place] = int64(time.Since(due))
+			all.Done()
+		}(i)
+	}
+	all.Wait()
+	if lateness {
+		sort.Slice(late, func(a, b int) bool { return late[a] < late[b] })
+		return float64(late[count*99/100])
+	}
+	return float64(cpuTime()-before) / float64(count)
+}
+
+func cpuTime() int64 {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		fail(err.Error())
+	}
+	return usage.Utime.Nano() + usage.Stime.Nano()
+}
+
 func fail(reason string) {
 	fmt.Fprintln(os.Stderr, "go peer:", reason)
 	os.Exit(1)
@@ -98,6 +135,9 @@ func main() {
 		elapsed = roundTrip(count)
 	case "micro-timer", "micro-timer-10000":
 		elapsed = timers(pending, count)
+	case "task-sleepers-cpu", "task-sleepers-lateness":
+		fmt.Printf("%.2f\n", sleepers(count, os.Args[1] == "task-sleepers-lateness"))
+		return
 	default:
 		fail("unknown case " + os.Args[1])
 	}

@@ -5,12 +5,16 @@
 internal import ArgumentParser
 internal import CMeasure
 internal import CPeers
+internal import AsyncIO
 
 enum EchoServer: String, CaseIterable, Codable, ExpressibleByArgument {
     case epoll
     case libuv
     case ours
+    case streams
+    case streamsPool = "streams-pool"
     case nio
+    case nioAsync = "nio-async"
 
     /// What all the others are held against.
     static let limit = EchoServer.libuv
@@ -20,7 +24,10 @@ enum EchoServer: String, CaseIterable, Codable, ExpressibleByArgument {
         case .epoll: "epoll in C"
         case .libuv: "libuv in C"
         case .ours: "swift-asyncio, callbacks"
+        case .streams: "swift-asyncio, streams"
+        case .streamsPool: "swift-asyncio, streams, without the hooks"
         case .nio: "SwiftNIO"
+        case .nioAsync: "SwiftNIO, NIOAsyncChannel"
         }
     }
 
@@ -30,7 +37,10 @@ enum EchoServer: String, CaseIterable, Codable, ExpressibleByArgument {
         case .epoll: return unsafe peer_epoll_echo(host, CInt(port))
         case .libuv: return unsafe peer_libuv_echo(host, CInt(port))
         case .ours: return try OurEchoServer.serve(host: host, port: port)
+        case .streams: return try OurStreamServer.serve(host: host, port: port, .loop)
+        case .streamsPool: return try OurStreamServer.serve(host: host, port: port, .pool)
         case .nio: return try NIOEchoServer.serve(host: host, port: port)
+        case .nioAsync: return try NIOAsyncServer.serve(host: host, port: port)
         }
     }
 }

@@ -60,7 +60,11 @@ struct GateCommand: ParsableCommand {
                 try perMessage { [try GateTools.instructions(server, load($0), program: program)] }[0]
             }
         }
-        return [Verdict("user instructions", ours: try figure(.ours), libuv: try figure(.libuv), limit: 500, places: 1)]
+        let libuv = try figure(.libuv)
+        return [
+            Verdict("user instructions", ours: try figure(.ours), libuv: libuv, limit: 500, places: 1),
+            Verdict("streams: user instructions", ours: try figure(.streams), libuv: libuv, limit: 2_200, places: 1),
+        ]
     }
 
     private static func systemCalls() throws -> [Verdict] {
@@ -72,10 +76,12 @@ struct GateCommand: ParsableCommand {
             }
             return (figures[0], figures[1])
         }
-        let ours = try figures(.ours), libuv = try figures(.libuv)
+        let ours = try figures(.ours), streams = try figures(.streams), libuv = try figures(.libuv)
         return [
             Verdict("system calls", ours: ours.all, libuv: libuv.all, limit: libuv.all + 0.01, places: 4),
             Verdict("futex calls", ours: ours.futex, libuv: libuv.futex, limit: 0.001, places: 4),
+            Verdict("streams: system calls", ours: streams.all, libuv: libuv.all, limit: libuv.all + 0.01, places: 4),
+            Verdict("streams: futex calls", ours: streams.futex, libuv: libuv.futex, limit: 0.001, places: 4),
         ]
     }
 
@@ -89,8 +95,10 @@ struct GateCommand: ParsableCommand {
             try counted.end()
             return figure
         }
+        let libuv = try figure(.libuv)
         return [
-            Verdict("heap allocations", ours: try figure(.ours), libuv: try figure(.libuv), limit: 0.001, places: 4)
+            Verdict("heap allocations", ours: try figure(.ours), libuv: libuv, limit: 0.001, places: 4),
+            Verdict("streams: heap allocations", ours: try figure(.streams), libuv: libuv, limit: 0.001, places: 4),
         ]
     }
 

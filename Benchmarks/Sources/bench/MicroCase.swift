@@ -11,6 +11,16 @@ enum MicroCase: String, CaseIterable, Codable, ExpressibleByArgument {
     case roundTrip = "micro-round-trip"
     case timer = "micro-timer"
     case timerAmongMany = "micro-timer-10000"
+    case suspend = "task-suspend"
+    case suspendCancellable = "task-suspend-cancellable"
+    case spawn = "task-spawn"
+    case taskYield = "task-yield"
+    case ourYield = "task-our-yield"
+    case asyncLet = "task-async-let"
+    case groupChild = "task-group-child"
+    case stream = "task-stream"
+    case sleepCPU = "task-sleepers-cpu"
+    case sleepLateness = "task-sleepers-lateness"
 
     var title: String {
         switch self {
@@ -19,6 +29,16 @@ enum MicroCase: String, CaseIterable, Codable, ExpressibleByArgument {
         case .roundTrip: "to a loop on another thread and back"
         case .timer: "timer: add and cancel, nothing pending"
         case .timerAmongMany: "timer: add and cancel, 10,000 pending"
+        case .suspend: "suspend and resume"
+        case .suspendCancellable: "suspend and resume, cancellable"
+        case .spawn: "`await Task { }.value`"
+        case .taskYield: "`Task.yield`"
+        case .ourYield: "`AsyncIO.yield`, to the pool's `Task.yield`"
+        case .asyncLet: "`async let` and its value"
+        case .groupChild: "group child"
+        case .stream: "hand-over by `AsyncStream`"
+        case .sleepCPU: "10,000 sleepers: CPU for each"
+        case .sleepLateness: "10,000 sleepers: lateness, 99th percentile"
         }
     }
 
@@ -26,7 +46,10 @@ enum MicroCase: String, CaseIterable, Codable, ExpressibleByArgument {
         switch self {
         case .soon: [.ours, .nio]
         case .flood: [.ours, .nio, .go]
-        case .roundTrip, .timer, .timerAmongMany: MicroPeer.allCases
+        case .roundTrip, .timer, .timerAmongMany: [.ours, .nio, .libuv, .go]
+        case .suspend, .suspendCancellable: [.ours, .floor]
+        case .spawn, .taskYield, .ourYield, .asyncLet, .groupChild, .stream: [.ours, .pool]
+        case .sleepCPU, .sleepLateness: [.ours, .pool, .go]
         }
     }
 
@@ -36,8 +59,14 @@ enum MicroCase: String, CaseIterable, Codable, ExpressibleByArgument {
         case .soon, .flood, .timer: 500_000
         case .roundTrip: 10_000
         case .timerAmongMany: 50_000
+        case .suspend, .suspendCancellable: 1_000_000
+        case .spawn, .taskYield, .ourYield, .asyncLet, .groupChild, .stream: 100_000
+        case .sleepCPU, .sleepLateness: 10_000
         }
     }
+
+    /// Whether it is about Swift's tasks, as opposed to callbacks.
+    var isAboutTasks: Bool { rawValue.hasPrefix("task-") }
 
     var pendingTimers: Int { self == .timerAmongMany ? 10_000 : 0 }
 }
@@ -47,6 +76,8 @@ enum MicroPeer: String, CaseIterable, Codable, ExpressibleByArgument {
     case nio
     case libuv
     case go
+    case pool
+    case floor
 
     var title: String {
         switch self {
@@ -54,6 +85,8 @@ enum MicroPeer: String, CaseIterable, Codable, ExpressibleByArgument {
         case .nio: "SwiftNIO"
         case .libuv: "libuv in C"
         case .go: "Go"
+        case .pool: "Swift's default pool"
+        case .floor: "a continuation resumed before it suspends"
         }
     }
 }
@@ -97,6 +130,9 @@ struct MicroRole: ParsableCommand {
         try check(measure_core_count(), "sched_getaffinity")
         let nanoseconds =
             switch peer {
+            case .ours where micro.isAboutTasks: try OurTaskMicro.run(micro, .ours, count: count)
+            case .floor: try OurTaskMicro.run(micro, .floor, count: count)
+            case .pool: try PoolTaskMicro.run(micro, count: count)
             case .ours: try OurMicro.run(micro, count: count)
             case .nio: try NIOMicro.run(micro, count: count)
             case .libuv: try libuv()
@@ -113,6 +149,7 @@ struct MicroRole: ParsableCommand {
         case .timer, .timerAmongMany:
             try check(measure_pin(MEASURE_FIRST_CORE), "sched_setaffinity")
             nanoseconds = peer_libuv_timers(Int64(micro.pendingTimers), Int64(count))
+        default: throw BenchError("libuv has no tasks")
         }
         // It has said why on stderr.
         if nanoseconds < 0 { throw ExitCode.failure }

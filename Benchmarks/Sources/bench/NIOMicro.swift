@@ -17,6 +17,7 @@ enum NIOMicro {
             case .flood: try flood(count, on: loop)
             case .roundTrip: try roundTrip(count, loop, group.next())
             case .timer, .timerAmongMany: try timers(count, pending: micro.pendingTimers, on: loop)
+            default: throw BenchError("not about callbacks")
             }
         try group.syncShutdownGracefully()
         return Double(elapsed) / Double(count)

@@ -19,6 +19,7 @@ enum OurMicro {
         case .flood: try flood(count, on: loop, watch)
         case .roundTrip: try roundTrip(count, on: loop, watch)
         case .timer, .timerAmongMany: try timers(count, pending: micro.pendingTimers, on: loop, watch)
+        default: throw BenchError("not about callbacks")
         }
         return Double(watch.elapsed) / Double(count)
     }

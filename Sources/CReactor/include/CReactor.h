@@ -19,10 +19,14 @@
 #define CREACTOR_SEND_FLAGS MSG_DONTWAIT
 #endif
 
+// Read at a fixed offset from the thread's own register, and not through a function that finds it: two thread-locals of
+// one word fit into what every system keeps for that, even in a library that is loaded late.
+#define CREACTOR_TLS __attribute__((tls_model("initial-exec")))
+
 // MARK: The loop of this thread
 
 /// The loop that is running on this thread, or NULL. Compared by address only.
-extern _Thread_local const void *creactor_current_loop_storage;
+extern _Thread_local const void *creactor_current_loop_storage CREACTOR_TLS;
 static inline const void *creactor_current_loop(void) { return creactor_current_loop_storage; }
 static inline void creactor_set_current_loop(const void *loop) { creactor_current_loop_storage = loop; }
 
@@ -40,7 +44,7 @@ typedef struct {
 } creactor_executor;
 
 /// The loop that keeps the jobs which this thread enqueues for the global executor, or NULL.
-extern _Thread_local void *creactor_keeping_loop_storage;
+extern _Thread_local void *creactor_keeping_loop_storage CREACTOR_TLS;
 static inline void *creactor_keeping_loop(void) { return creactor_keeping_loop_storage; }
 static inline void creactor_set_keeping_loop(void *loop) { creactor_keeping_loop_storage = loop; }
 

@@ -29,6 +29,9 @@ void measure_sleep(int64_t milliseconds);
 /// Time that all threads of a process have spent on a core, in nanoseconds; exact while they sleep.
 int64_t measure_cpu_time(pid_t pid);
 
+/// Time that this process has spent on cores, threads that have ended included, in nanoseconds.
+int64_t measure_own_cpu_time(void);
+
 /// Memory that belongs to a process alone: its heap, its stacks, and what it changed of its files' pages, in bytes.
 int64_t measure_anonymous_memory(pid_t pid);
 

@@ -1,0 +1,68 @@
+// The micro-benchmarks of tasks on our loop.
+
+internal import AsyncIO
+internal import CMeasure
+
+enum OurTaskMicro {
+    /// Returns nanoseconds per operation.
+    static func run(_ micro: MicroCase, _ peer: MicroPeer, count: Int) throws -> Double {
+        try check(measure_pin(MEASURE_FIRST_CORE), "sched_setaffinity")
+        return try AsyncIO.run { try await run(micro, peer, count) }
+    }
+
+    @MainActor
+    private static func run(_ micro: MicroCase, _ peer: MicroPeer, _ count: Int) async throws -> Double {
+        switch micro {
+        case .suspend where peer == .ours, .suspendCancellable where peer == .ours:
+            guard let loop = EventLoop.current else { throw BenchError("no loop runs") }
+            return await suspend(count, cancellable: micro == .suspendCancellable, on: loop)
+        case .suspend, .suspendCancellable: return await floor(count)
+        case .spawn: return await TaskMicro.spawn(count)
+        case .taskYield: return await TaskMicro.yield(count)
+        case .ourYield: return await TaskMicro.timed(count) { await AsyncIO.yield() }
+        case .asyncLet: return await TaskMicro.asyncLet(count)
+        case .groupChild: return await TaskMicro.groupChild(count)
+        case .stream: return await TaskMicro.stream(count)
+        case .sleepCPU, .sleepLateness:
+            return try await TaskMicro.sleepers(count, lateness: micro == .sleepLateness) {
+                try await AsyncIO.sleep(for: $0)
+            }
+        default: throw BenchError("not about tasks")
+        }
+    }
+
+    private static let parks = 100
+
+    /// A hundred tasks wait again and again; one callback wakes them all, so that it hardly counts.
+    private static func suspend(_ count: Int, cancellable: Bool, on loop: isolated EventLoop) async -> Double {
+        let places = (0..<parks).map { _ in Park(on: loop) }
+        let rounds = count / parks
+        var waking = rounds
+        func wakeAll() {
+            for place in places { place.wake() }
+            waking -= 1
+            if waking > 0 { loop.schedule { wakeAll() } }
+        }
+        return await withDiscardingTaskGroup { group in
+            for place in places {
+                group.addImmediateTask {
+                    _ = loop
+                    for _ in 0..<rounds {
+                        if cancellable { try? await place.wait() } else { await place.waitUncancellable() }
+                    }
+                }
+            }
+            let start = measure_now()
+            wakeAll()
+            while waking > 0 { await AsyncIO.yield() }
+            return Double(measure_now() - start) / Double(count)
+        }
+    }
+
+    @MainActor
+    private static func floor(_ count: Int) async -> Double {
+        let start = measure_now()
+        for _ in 0..<count { unsafe await withUnsafeContinuation { unsafe $0.resume() } }
+        return Double(measure_now() - start) / Double(count)
+    }
+}

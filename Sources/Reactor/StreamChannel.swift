@@ -1,0 +1,276 @@
+// A connection as the loop's thread sees it: the callbacks of its transport on one side, tasks that wait on the other.
+//
+// Ground rules:
+//   * Bytes are pulled: the transport reads only while a task waits for them, and what arrived is handed to exactly one
+//     `read`. So nothing is lost if a wait is cancelled, and nothing grows without bound.
+//   * What arrived before the end or the loss of the connection is read before either is heard of.
+//   * Bytes that were written belong to the transport: a cancelled `write` that waited leaves them queued, in order.
+
+/// A connection that tasks read from and write to, on its loop.
+@safe
+package final class StreamChannel: StreamProtocol {
+    /// A task that waits until the system has taken enough of what waits to be sent.
+    private struct Writer {
+        let park: Park
+        /// Enough is this many bytes sent in total, or, if set, no more than this many left.
+        let position: UInt64
+        let low: Int?
+    }
+
+    let arrival: Park
+    private var arrived: Bytes?
+    private var isAtEnd = false
+    private var writers: [Writer] = []
+    private var closers: [Park] = []
+
+    private var heldTransport: StreamTransport? {
+        didSet { unsafe hotTransport = heldTransport.map { unsafe Unmanaged.passUnretained($0) } }
+    }
+    // SAFETY: the same object, not counted: `heldTransport` holds it.
+    private var hotTransport: Unmanaged<StreamTransport>?
+    private var lost = false
+    private var failure: (any Error)?
+    private var endSent = false
+    private var onMade: ((StreamChannel) -> Void)?
+
+    /// - Parameter onMade: Called once, when the connection is there.
+    package init(on loop: isolated EventLoop, onMade: @escaping (StreamChannel) -> Void) {
+        arrival = Park(on: loop)
+        self.onMade = onMade
+    }
+
+    // No stored property is visible to other modules: each access to one would be checked at run time for overlaps.
+
+    /// The connection, from when it is there.
+    package var transport: StreamTransport? { heldTransport }
+
+    /// Whether the connection is gone.
+    package var isLost: Bool { lost }
+
+    /// The cancellation of the handler that the connection belongs to.
+    package func setScope(_ scope: CancelScope?) { arrival.scope = scope }
+
+    // MARK: What the transport reports
+
+    package func connectionMade(_ transport: StreamTransport, on loop: isolated EventLoop) {
+        heldTransport = transport
+        transport.pauseReading()
+        onMade.take()?(self)
+    }
+
+    package func dataReceived(_ bytes: Bytes, from transport: StreamTransport, on loop: isolated EventLoop) {
+        arrived = bytes
+        transport.pauseReading()
+        arrival.wake()
+    }
+
+    package func eofReceived(from transport: StreamTransport, on loop: isolated EventLoop) -> Bool {
+        isAtEnd = true
+        arrival.wake()
+        return true
+    }
+
+    package func connectionLost(_ transport: StreamTransport, error: (any Error)?, on loop: isolated EventLoop) {
+        lost = true
+        failure = error
+        arrival.wake()
+        for writer in writers { writer.park.wake() }
+        for closer in closers { closer.wake() }
+    }
+
+    // MARK: Reading
+
+    /// What there is to read.
+    enum Reading {
+        case bytes(Bytes)
+        case end
+        /// Nothing yet: a wait at `arrival` has begun, which is to be completed.
+        case waits
+    }
+
+    /// The next bytes, if they are here, or the beginning of a wait for them.
+    func beginRead() throws -> Reading {
+        if arrival.isOccupied { throw StreamError.busyReader }
+        if arrived == nil && !isAtEnd && !lost, let transport = unsafe hotTransport {
+            // PERF: the short way first: an open connection of which nothing has arrived.
+            let waits = try unsafe transport._withUnsafeGuaranteedRef { transport in
+                guard transport.phase == .open else { return false }
+                try arrival.beginWait()
+                transport.wantMore()
+                return true
+            }
+            if waits { return .waits }
+        }
+        if arrived != nil {
+            try checkCancellation()
+            if let bytes = takeArrived() { return .bytes(bytes) }
+        }
+        guard let transport = try transportToRead() else {
+            try checkCancellation()
+            return .end
+        }
+        try arrival.beginWait()
+        transport.resumeReading()
+        return .waits
+    }
+
+    /// The bytes that have arrived and that nobody has read.
+    @inline(__always)
+    func takeArrived() -> Bytes? {
+        guard let bytes = arrived else { return nil }
+        // Not `take()`, which would be checked at run time for overlapping accesses.
+        arrived = nil
+        return bytes
+    }
+
+    /// The next bytes, or nil at the end.
+    func read(on loop: isolated EventLoop) async throws -> Bytes? {
+        while true {
+            switch try beginRead() {
+            case .bytes(let bytes): return bytes
+            case .end: return nil
+            case .waits: try await arrival.completeWait(on: loop)
+            }
+        }
+    }
+
+    /// The transport if bytes may still come, nil at the end.
+    private func transportToRead() throws -> StreamTransport? {
+        if isAtEnd { return nil }
+        guard let transport = heldTransport, !lost, !transport.isClosing else { throw reasonOfLoss }
+        return transport
+    }
+
+    /// Puts back what a read brought and its caller had no room for.
+    package func putBack(_ rest: Bytes) { if !rest.isEmpty { arrived = rest } }
+
+    /// Throws if the calling task was cancelled.
+    func checkCancellation() throws { if arrival.isTaskCancelled { throw CancellationError() } }
+
+    // MARK: Writing
+
+    /// What a write still has to wait for.
+    struct Flush {
+        /// Until this many bytes have been sent in total, or, if set, until no more than this many are left.
+        let position: UInt64
+        let low: Int?
+    }
+
+    /// Writes, and says what is to be waited for, if anything.
+    func write(_ bytes: Bytes) throws -> Flush? {
+        if arrival.isTaskCancelled { throw CancellationError() }
+        guard !endSent && !lost, let transport = unsafe hotTransport else { throw reasonNotToWrite }
+        return try unsafe transport._withUnsafeGuaranteedRef { transport in
+            guard transport.phase == .open else { throw reasonNotToWrite }
+            transport.write(bytes)
+            if transport.queue.byteCount == 0 && transport.phase == .open { return nil }
+            return try rest(transport)
+        }
+    }
+
+    func write(_ span: RawSpan) throws -> Flush? {
+        try checkCancellation()
+        let transport = try transportToWrite()
+        transport.write(span)
+        return try rest(transport)
+    }
+
+    func write(contentsOf pieces: [Bytes]) throws -> Flush? {
+        try checkCancellation()
+        let transport = try transportToWrite()
+        transport.write(contentsOf: pieces)
+        return try rest(transport)
+    }
+
+    private func transportToWrite() throws -> StreamTransport {
+        guard let transport = heldTransport, !lost, !transport.isClosing, !endSent else { throw reasonNotToWrite }
+        return transport
+    }
+
+    private var reasonNotToWrite: any Error {
+        guard let transport = heldTransport, !lost, !transport.isClosing else { return reasonOfLoss }
+        return StreamError.writeAfterEnd
+    }
+
+    private func rest(_ transport: StreamTransport) throws -> Flush? {
+        if transport.isClosing { throw reasonOfLoss }
+        let waiting = transport.writeBufferSize
+        guard waiting > 0 else { return nil }
+        let (low, high) = transport.writeBufferLimits
+        return Flush(position: transport.queuedTotal, low: waiting > high ? low : nil)
+    }
+
+    /// Waits until what was written is the kernel's; after more than the high-water mark, until the low one is reached.
+    func wait(for flush: Flush, on loop: isolated EventLoop) async throws {
+        guard let transport = heldTransport else { return }
+        let writer = Writer(park: Park(on: loop), position: flush.position, low: flush.low)
+        writer.park.scope = arrival.scope
+        writers.append(writer)
+        defer { writers.removeAll { $0.park === writer.park } }
+        transport.onSent = { [unowned self] in wakeWriters() }
+        while !lost && !transport.isClosing && !isEnough(writer, transport) {
+            try writer.park.beginWait()
+            try await writer.park.completeWait(on: loop)
+        }
+        if !isEnough(writer, transport) || transport.failure != nil { throw reasonOfLoss }
+    }
+
+    private func isEnough(_ writer: Writer, _ transport: StreamTransport) -> Bool {
+        if let low = writer.low, transport.writeBufferSize <= low, !transport.isClosing { return true }
+        return transport.sentTotal >= writer.position
+    }
+
+    private func wakeWriters() {
+        guard let transport = heldTransport else { return }
+        for writer in writers where isEnough(writer, transport) { writer.park.wake() }
+        if writers.isEmpty { transport.onSent = nil }
+    }
+
+    package func writeEOF() throws {
+        guard !endSent else { return }
+        let transport = try transportToWrite()
+        endSent = true
+        transport.writeEOF()
+    }
+
+    // MARK: Ending
+
+    /// Why nothing can be read or written any more.
+    private var reasonOfLoss: any Error { failure ?? heldTransport?.failure ?? StreamError.closed }
+
+    /// Whether an error is the loss of this connection, as opposed to a fault of the code that uses it.
+    package func isOwnLoss(_ error: any Error) -> Bool {
+        if let error = error as? StreamError { return error == .closed }
+        guard let error = error as? SystemError, let loss = failure ?? heldTransport?.failure else { return false }
+        return (loss as? SystemError) == error
+    }
+
+    /// Closes after what was written has been sent, and waits for that.
+    package func close(on loop: isolated EventLoop) async throws {
+        heldTransport?.close()
+        arrival.wake()
+        let park = Park(on: loop)
+        closers.append(park)
+        defer { closers.removeAll { $0 === park } }
+        while !lost {
+            do {
+                try await park.wait(on: loop)
+            } catch {
+                abort()
+                throw error
+            }
+        }
+        if let failure { throw failure }
+    }
+
+    /// Closes after what was written has been sent, and does not wait.
+    package func closeSoon() {
+        heldTransport?.close()
+        arrival.wake()
+    }
+
+    package func abort() {
+        heldTransport?.abort()
+        arrival.wake()
+    }
+}
