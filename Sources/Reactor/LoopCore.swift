@@ -115,6 +115,8 @@ final class LoopCore {
 
     /// Connections in memory, when the configuration asks for them.
     private(set) var memory: MemoryNetwork?
+    /// Whether there are.
+    private(set) var isInMemory = false
 
     init(_ configuration: EventLoop.Configuration) throws(SystemError) {
         require(
@@ -147,6 +149,7 @@ final class LoopCore {
         }
         unsafe inbox.setWakeHandle(handles.wake.as(uv_async_t.self))
         if case .memory(let capacity, let largestRead) = configuration.network {
+            isInMemory = true
             self.memory = MemoryNetwork(core: self, capacity: capacity, largestRead: largestRead)
         }
     }

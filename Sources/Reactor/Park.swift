@@ -105,19 +105,6 @@ public final class Park {
         if wasCancelled { throw CancellationError() }
     }
 
-    /// Completes a wait that has begun, on the loop's thread and in any isolation.
-    ///
-    /// Returns whether the wait was cancelled.
-    @inline(__always)
-    func suspend() async -> Bool {
-        #if compiler(>=6.2) && compiler(<6.5)
-        // PERF: without steps to the caller's isolation before and after. (streams 50 × 64 B)
-        unsafe await _unsafeInheritExecutor_withUnsafeContinuation { unsafe store($0) }
-        #else
-        unsafe await withUnsafeContinuation { unsafe store($0) }
-        #endif
-    }
-
     /// Whether the scope hears of the cancellation of the task that waits.
     @inline(__always)
     func enterScope() -> Bool {
@@ -127,6 +114,19 @@ public final class Park {
             unsafe scope.waiting = self
             if scope.isCancelled { _ = end(cancelled: true) }
             return true
+        }
+    }
+
+    /// Whether the scope hears of the cancellation of the calling task.
+    @inline(__always)
+    var isScopeOfThisTask: Bool { unsafe hotScope?._withUnsafeGuaranteedRef { $0.isOfThisTask } ?? false }
+
+    /// Waits in the scope, which is the calling task's.
+    @inline(__always)
+    func enterKnownScope() {
+        unsafe hotScope?._withUnsafeGuaranteedRef { scope in
+            unsafe scope.waiting = self
+            if scope.isCancelled { _ = end(cancelled: true) }
         }
     }
 

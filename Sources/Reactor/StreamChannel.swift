@@ -72,6 +72,7 @@ package final class StreamChannel: StreamProtocol {
 
     package func connectionLost(_ transport: StreamTransport, error: (any Error)?, on loop: isolated EventLoop) {
         lost = true
+        unsafe hotTransport = nil
         failure = error
         arrival.wake()
         for writer in writers { writer.park.wake() }
@@ -91,16 +92,6 @@ package final class StreamChannel: StreamProtocol {
     /// The next bytes, if they are here, or the beginning of a wait for them.
     func beginRead() throws -> Reading {
         if arrival.isOccupied { throw StreamError.busyReader }
-        if arrived == nil && !isAtEnd && !lost, let transport = unsafe hotTransport {
-            // PERF: the short way first: an open connection of which nothing has arrived.
-            let waits = try unsafe transport._withUnsafeGuaranteedRef { transport in
-                guard transport.phase == .open else { return false }
-                try arrival.beginWait()
-                transport.wantMore()
-                return true
-            }
-            if waits { return .waits }
-        }
         if arrived != nil {
             try checkCancellation()
             if let bytes = takeArrived() { return .bytes(bytes) }
@@ -112,6 +103,20 @@ package final class StreamChannel: StreamProtocol {
         try arrival.beginWait()
         transport.resumeReading()
         return .waits
+    }
+
+    /// Begins a wait for bytes in the simplest case: nothing has happened yet to an open connection, and the task that
+    /// asks is the handler's.
+    @inline(__always)
+    func beginWaitForBytes() throws -> Bool {
+        guard arrived == nil, !isAtEnd, !arrival.isOccupied, let transport = unsafe hotTransport else { return false }
+        return try unsafe transport._withUnsafeGuaranteedRef { transport in
+            guard transport.phase == .open, arrival.isScopeOfThisTask else { return false }
+            try arrival.beginWait()
+            arrival.enterKnownScope()
+            transport.wantMore()
+            return true
+        }
     }
 
     /// The bytes that have arrived and that nobody has read.
@@ -149,37 +154,37 @@ package final class StreamChannel: StreamProtocol {
 
     // MARK: Writing
 
-    /// What a write still has to wait for.
-    struct Flush {
-        /// Until this many bytes have been sent in total, or, if set, until no more than this many are left.
-        let position: UInt64
-        let low: Int?
-    }
+    // All three say whether the kernel has taken everything.
 
-    /// Writes, and says what is to be waited for, if anything.
-    func write(_ bytes: Bytes) throws -> Flush? {
+    @inline(__always)
+    func write(_ bytes: Bytes) throws -> Bool {
         if arrival.isTaskCancelled { throw CancellationError() }
-        guard !endSent && !lost, let transport = unsafe hotTransport else { throw reasonNotToWrite }
+        guard !endSent, let transport = unsafe hotTransport else { throw reasonNotToWrite }
         return try unsafe transport._withUnsafeGuaranteedRef { transport in
             guard transport.phase == .open else { throw reasonNotToWrite }
             transport.write(bytes)
-            if transport.queue.byteCount == 0 && transport.phase == .open { return nil }
-            return try rest(transport)
+            return try isSent(transport)
         }
     }
 
-    func write(_ span: RawSpan) throws -> Flush? {
+    func write(_ span: RawSpan) throws -> Bool {
         try checkCancellation()
         let transport = try transportToWrite()
         transport.write(span)
-        return try rest(transport)
+        return try isSent(transport)
     }
 
-    func write(contentsOf pieces: [Bytes]) throws -> Flush? {
+    func write(contentsOf pieces: [Bytes]) throws -> Bool {
         try checkCancellation()
         let transport = try transportToWrite()
         transport.write(contentsOf: pieces)
-        return try rest(transport)
+        return try isSent(transport)
+    }
+
+    @inline(__always)
+    private func isSent(_ transport: StreamTransport) throws -> Bool {
+        if transport.phase != .open { throw reasonOfLoss }
+        return transport.queue.byteCount == 0
     }
 
     private func transportToWrite() throws -> StreamTransport {
@@ -192,26 +197,17 @@ package final class StreamChannel: StreamProtocol {
         return StreamError.writeAfterEnd
     }
 
-    private func rest(_ transport: StreamTransport) throws -> Flush? {
-        if transport.isClosing { throw reasonOfLoss }
-        let waiting = transport.writeBufferSize
-        guard waiting > 0 else { return nil }
-        let (low, high) = transport.writeBufferLimits
-        return Flush(position: transport.queuedTotal, low: waiting > high ? low : nil)
-    }
-
     /// Waits until what was written is the kernel's; after more than the high-water mark, until the low one is reached.
-    func wait(for flush: Flush, on loop: isolated EventLoop) async throws {
+    func flush(on loop: isolated EventLoop) async throws {
         guard let transport = heldTransport else { return }
-        let writer = Writer(park: Park(on: loop), position: flush.position, low: flush.low)
+        let (low, high) = transport.writeBufferLimits
+        let isHigh = transport.writeBufferSize > high
+        let writer = Writer(park: Park(on: loop), position: transport.queuedTotal, low: isHigh ? low : nil)
         writer.park.scope = arrival.scope
         writers.append(writer)
         defer { writers.removeAll { $0.park === writer.park } }
         transport.onSent = { [unowned self] in wakeWriters() }
-        while !lost && !transport.isClosing && !isEnough(writer, transport) {
-            try writer.park.beginWait()
-            try await writer.park.completeWait(on: loop)
-        }
+        while !lost && !transport.isClosing && !isEnough(writer, transport) { try await writer.park.wait(on: loop) }
         if !isEnough(writer, transport) || transport.failure != nil { throw reasonOfLoss }
     }
 

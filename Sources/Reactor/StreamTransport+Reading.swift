@@ -100,7 +100,7 @@ extension StreamTransport {
         } catch {
             protocolFailed(error, in: "dataReceived")
         }
-        if core.memory == nil {
+        if !core.isInMemory {
             // On real sockets nothing reads before this callback has returned. So a task that the bytes have woken runs
             // first, and has mostly let them go when the slab looks at what was kept.
             core.leaveUntimed()

@@ -18,11 +18,13 @@ internal import CReactor
 /// elsewhere each call goes to the loop and back. A connection that is dropped without ``close()`` is closed.
 ///
 /// The corresponding asyncio names are `StreamReader` and `StreamWriter`; the libuv type is `uv_tcp_t`.
+@safe
 public final class TCPConnection: Sendable {
     /// The loop that it belongs to.
     public let loop: EventLoop
-    // SAFETY: used on the loop's thread only; elsewhere it is let go, which counts references atomically.
-    private nonisolated(unsafe) let channel: StreamChannel
+    private let held: LoopBound<StreamChannel>
+    // SAFETY: the same object, not counted: `held` holds it. Used on the loop's thread only.
+    private nonisolated(unsafe) let hot: Unmanaged<StreamChannel>
 
     /// A number that no other connection of its loop has, in the order in which they were made.
     public let number: UInt64
@@ -37,7 +39,8 @@ public final class TCPConnection: Sendable {
     package init(_ channel: StreamChannel, _ transport: StreamTransport, here loop: EventLoop) {
         require(loop.isCurrent, "A connection was bound to an EventLoop that does not run here.")
         self.loop = loop
-        unsafe self.channel = channel
+        held = LoopBound(channel, here: loop)
+        unsafe hot = Unmanaged.passUnretained(channel)
         number = transport.number
         remoteAddress = transport.remoteAddress
         localAddress = transport.localAddress
@@ -50,14 +53,13 @@ public final class TCPConnection: Sendable {
     private var isHere: Bool { unsafe creactor_current_loop() == loop.core.identity }
 
     /// The channel.
-    package func channel(on loop: isolated EventLoop) -> StreamChannel { unsafe channel }
+    package func channel(on loop: isolated EventLoop) -> StreamChannel { held.value(on: loop) }
 
     /// Lets the loop do something with the channel: at once if it runs here, or else soon.
     private func perform(_ action: @escaping @Sendable (StreamChannel) -> Void) {
-        if isHere { return unsafe action(channel) }
-        // SAFETY: used on the loop's thread only. A loop that is closed has closed its connections.
-        nonisolated(unsafe) let channel = unsafe channel
-        _ = try? loop.submit { _ in unsafe action(channel) }
+        if let channel = held.ifHere { return action(channel) }
+        // A loop that is closed has closed its connections.
+        _ = try? loop.submit { [held] loop in action(held.value(on: loop)) }
     }
 }
 
@@ -74,31 +76,57 @@ extension TCPConnection: AsyncSequence {
     ///   ``StreamError/busyReader`` while another task reads.
     ///
     /// The corresponding asyncio name is `StreamReader.read`.
+    // PERF: inlined into its caller, which saves a frame of its own: 130 instructions. So is `write`. (streams 50 × 64 B)
+    @inlinable
     public func read() async throws -> Bytes? {
         // Code that is isolated to nothing would leave the loop's thread before it suspends.
-        guard isHere, Self.isIsolated(#isolation) else { return try await read(on: loop) }
-        switch try unsafe channel.beginRead() {
-        case .bytes(let bytes): return bytes
-        case .end: return nil
-        case .waits: break
-        }
-        guard unsafe channel.arrival.enterScope() else { return try await completeRead(on: loop) }
-        if await unsafe channel.arrival.suspend() { throw CancellationError() }
-        // The caller's isolation may be elsewhere.
-        guard isHere, let bytes = unsafe channel.takeArrived() else { return try await read(on: loop) }
-        return bytes
+        guard TCPConnection.isIsolated(#isolation), try beginRead() else { return try await readSlowly() }
+        if await suspendRead() { throw CancellationError() }
+        if let bytes = takeArrived() { return bytes }
+        return try await readSlowly()
     }
 
-    /// Whether there is an isolation. (A function of its own, as the compiler fails on `#isolation != nil` in an `async`
-    /// function.)
-    private static func isIsolated(_ isolation: (any Actor)?) -> Bool { isolation != nil }
+    /// Whether there is an isolation.
+    ///
+    /// A function, as the compiler fails on `#isolation != nil` in an `async` function.
+    @inlinable
+    static func isIsolated(_ isolation: (any Actor)?) -> Bool { isolation != nil }
 
-    private func completeRead(on loop: isolated EventLoop) async throws -> Bytes? {
-        try unsafe await channel.arrival.completeRegistered(on: loop)
-        return try unsafe await channel.read(on: loop)
+    /// Begins the wait of a read in the simplest case: on the loop, in the handler's own task, with nothing there yet.
+    @usableFromInline
+    func beginRead() throws -> Bool {
+        guard isHere else { return false }
+        return try unsafe hot._withUnsafeGuaranteedRef { try $0.beginWaitForBytes() }
     }
 
-    private func read(on loop: isolated EventLoop) async throws -> Bytes? { try await unsafe channel.read(on: loop) }
+    /// Waits for bytes, in a wait that has begun.
+    ///
+    /// Returns whether it was cancelled.
+    @inlinable
+    func suspendRead() async -> Bool {
+        #if compiler(>=6.2) && compiler(<6.5)
+        // Without steps to the caller's isolation before and after.
+        unsafe await _unsafeInheritExecutor_withUnsafeContinuation { unsafe store($0) }
+        #else
+        unsafe await withUnsafeContinuation { unsafe store($0) }
+        #endif
+    }
+
+    @usableFromInline
+    func store(_ continuation: UnsafeContinuation<Bool, Never>) {
+        unsafe hot._withUnsafeGuaranteedRef { unsafe $0.arrival.store(continuation) }
+    }
+
+    /// The bytes that have arrived, if this is the loop: the caller's isolation may be elsewhere.
+    @usableFromInline
+    func takeArrived() -> Bytes? { isHere ? unsafe hot._withUnsafeGuaranteedRef { $0.takeArrived() } : nil }
+
+    @usableFromInline
+    func readSlowly() async throws -> Bytes? { try await read(on: loop) }
+
+    private func read(on loop: isolated EventLoop) async throws -> Bytes? {
+        try await held.value(on: loop).read(on: loop)
+    }
 
     /// Reads what has arrived into memory of the caller's, as much as fits; the rest stays for the next read.
     ///
@@ -113,7 +141,7 @@ extension TCPConnection: AsyncSequence {
         return count
     }
 
-    private func putBack(_ rest: Bytes, on loop: isolated EventLoop) { unsafe channel.putBack(rest) }
+    private func putBack(_ rest: Bytes, on loop: isolated EventLoop) { held.value(on: loop).putBack(rest) }
 
     /// What arrives, until the end.
     public struct AsyncIterator: AsyncIteratorProtocol {
@@ -147,9 +175,22 @@ extension TCPConnection {
     ///
     /// The corresponding asyncio names are `StreamWriter.write` and `drain`; the libuv calls are `uv_try_write` and
     /// `uv_write`.
+    @inlinable
     public func write(_ bytes: Bytes) async throws {
-        guard isHere else { return try await write(bytes, on: loop) }
-        if let flush = try unsafe channel.write(bytes) { try await wait(for: flush, on: loop) }
+        if try !writeNow(bytes) { try await finishWrite(bytes) }
+    }
+
+    /// Writes if this is the loop, and says whether the kernel has taken everything.
+    @usableFromInline
+    func writeNow(_ bytes: Bytes) throws -> Bool {
+        guard isHere else { return false }
+        return try unsafe hot._withUnsafeGuaranteedRef { try $0.write(bytes) }
+    }
+
+    /// Does what ``writeNow(_:)`` left to be done.
+    @usableFromInline
+    func finishWrite(_ bytes: Bytes) async throws {
+        if isHere { try await flush(on: loop) } else { try await write(bytes, on: loop) }
     }
 
     /// Sends the bytes of a span, which is free again when this returns.
@@ -157,7 +198,7 @@ extension TCPConnection {
     /// Like ``write(_:)-(Bytes)``; what the kernel does not take at once is copied.
     public func write(_ span: RawSpan) async throws {
         guard isHere else { return try await write(Bytes(copying: span), on: loop) }
-        if let flush = try unsafe channel.write(span) { try await wait(for: flush, on: loop) }
+        if try unsafe !hot._withUnsafeGuaranteedRef({ try $0.write(span) }) { try await flush(on: loop) }
     }
 
     /// Sends the UTF-8 of a text.
@@ -170,7 +211,7 @@ extension TCPConnection {
     /// Like ``write(_:)-(Bytes)``. The corresponding asyncio name is `StreamWriter.writelines`.
     public func write(contentsOf pieces: [Bytes]) async throws {
         guard isHere else { return try await write(contentsOf: pieces, on: loop) }
-        if let flush = try unsafe channel.write(contentsOf: pieces) { try await wait(for: flush, on: loop) }
+        if try unsafe !hot._withUnsafeGuaranteedRef({ try $0.write(contentsOf: pieces) }) { try await flush(on: loop) }
     }
 
     /// Sends the end of the stream after everything that was written; reading goes on.
@@ -183,20 +224,18 @@ extension TCPConnection {
     public func writeEOF() async throws { try await writeEOF(on: loop) }
 
     private func write(_ bytes: Bytes, on loop: isolated EventLoop) async throws {
-        if let flush = try unsafe channel.write(bytes) { try await unsafe channel.wait(for: flush, on: loop) }
+        let channel = held.value(on: loop)
+        if try !channel.write(bytes) { try await channel.flush(on: loop) }
     }
 
     private func write(contentsOf pieces: [Bytes], on loop: isolated EventLoop) async throws {
-        if let flush = try unsafe channel.write(contentsOf: pieces) {
-            try await unsafe channel.wait(for: flush, on: loop)
-        }
+        let channel = held.value(on: loop)
+        if try !channel.write(contentsOf: pieces) { try await channel.flush(on: loop) }
     }
 
-    private func wait(for flush: StreamChannel.Flush, on loop: isolated EventLoop) async throws {
-        try await unsafe channel.wait(for: flush, on: loop)
-    }
+    private func flush(on loop: isolated EventLoop) async throws { try await held.value(on: loop).flush(on: loop) }
 
-    private func writeEOF(on loop: isolated EventLoop) throws { try unsafe channel.writeEOF() }
+    private func writeEOF(on loop: isolated EventLoop) throws { try held.value(on: loop).writeEOF() }
 }
 
 // MARK: Ending
@@ -213,7 +252,7 @@ extension TCPConnection {
     /// The corresponding asyncio names are `StreamWriter.close` and `wait_closed`.
     public func close() async throws { try await close(on: loop) }
 
-    private func close(on loop: isolated EventLoop) async throws { try await unsafe channel.close(on: loop) }
+    private func close(on loop: isolated EventLoop) async throws { try await held.value(on: loop).close(on: loop) }
 
     /// Closes the connection at once: what waits to be sent is dropped, and the peer is told that it broke (RST).
     ///
