@@ -55,7 +55,9 @@ extension TCPServer {
                 do {
                     try await state.waitForNews(on: loop)
                 } catch {
+                    // By the task's own cancellation, which the handlers hear of anyway, or by the end of the loop's run.
                     isCancelled = true
+                    group.cancelAll()
                     endSoon(state, on: loop)
                 }
             }

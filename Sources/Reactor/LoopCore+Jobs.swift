@@ -10,7 +10,7 @@ extension LoopCore {
     /// then need not switch.
     @inline(__always)
     func run(job entry: ReadyEntry) {
-        if entry.jobKind == .task {
+        if entry.isTaskExecutorJob {
             unsafe entry.job.runSynchronously(isolatedTo: serialExecutor!, taskExecutor: taskExecutor!)
         } else {
             unsafe entry.job.runSynchronously(on: serialExecutor!)

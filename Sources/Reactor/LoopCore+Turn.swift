@@ -222,6 +222,8 @@ extension LoopCore {
     @inline(__always)
     func run(_ entry: ReadyEntry) {
         statistics.callbacks &+= 1
+        // PERF: what a message needs is a job, mostly. (streams 50 × 64 B)
+        if entry.isJob && !timesCallbacks { return run(job: entry) }
         if timesCallbacks { runTimed(entry) } else { _ = runNow(entry) }
     }
 

@@ -27,6 +27,8 @@ public final class Park {
     private var wait: UInt64 = 0
     /// Whether a wait has begun whose continuation is not stored yet.
     private var isBeginning = false
+    /// Whether the loop lists the wait. It need not if a scope hears of its cancellation, as whoever entered that ends it.
+    private var isListed = true
     /// Whether that wait has ended before it was stored, and how.
     private var endedEarly = false
     private var wasCancelledEarly = false
@@ -117,16 +119,20 @@ public final class Park {
         }
     }
 
-    /// Whether the scope hears of the cancellation of the calling task.
+    /// Begins a wait of the task whose cancellation the scope hears of.
+    ///
+    /// False, and nothing has begun, for any other task, and if that one was cancelled or the loop takes no waits.
     @inline(__always)
-    var isScopeOfThisTask: Bool { unsafe hotScope?._withUnsafeGuaranteedRef { $0.isOfThisTask } ?? false }
-
-    /// Waits in the scope, which is the calling task's.
-    @inline(__always)
-    func enterKnownScope() {
-        unsafe hotScope?._withUnsafeGuaranteedRef { scope in
+    func beginInScope() -> Bool {
+        guard !isOccupied, core.acceptsWaits, let scope = unsafe hotScope else { return false }
+        return unsafe scope._withUnsafeGuaranteedRef { scope in
+            guard scope.isOfThisTask && !scope.isCancelled else { return false }
             unsafe scope.waiting = self
-            if scope.isCancelled { _ = end(cancelled: true) }
+            isListed = false
+            wait &+= 1
+            endedEarly = false
+            isBeginning = true
+            return true
         }
     }
 
@@ -168,8 +174,8 @@ public final class Park {
         require(!isOccupied, "Two tasks wait at one Park. Give each a Park of its own.")
         guard core.acceptsWaits else { return false }
         wait &+= 1
+        isListed = true
         endedEarly = false
-        wasCancelledEarly = false
         isBeginning = true
         return true
     }
@@ -182,7 +188,7 @@ public final class Park {
             unsafe core.resume(continuation, wasCancelledEarly)
         } else {
             unsafe self.continuation = continuation
-            core.parked.insert(self)
+            if isListed { core.parked.insert(self) }
         }
     }
 
@@ -190,7 +196,7 @@ public final class Park {
     private func end(cancelled: Bool) -> Bool {
         guard let continuation = unsafe continuation else { return endEarly(cancelled) }
         unsafe self.continuation = nil
-        core.parked.remove(self)
+        if isListed { core.parked.remove(self) }
         leaveScope()
         unsafe core.resume(continuation, cancelled)
         return true

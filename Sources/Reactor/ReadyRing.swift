@@ -79,6 +79,8 @@ struct ReadyEntry {
         unsafe unsafeBitCast(UInt(bits & ~15), to: UnownedJob.self)
     }
 
+    var isJob: Bool { bits & 3 == 0 }
+    var isTaskExecutorJob: Bool { bits & JobKind.task.rawValue != 0 }
     var jobKind: JobKind { JobKind(rawValue: bits & 12) ?? .serial }
 
     /// Where in an inbox chunk the submission is.

@@ -108,12 +108,10 @@ package final class StreamChannel: StreamProtocol {
     /// Begins a wait for bytes in the simplest case: nothing has happened yet to an open connection, and the task that
     /// asks is the handler's.
     @inline(__always)
-    func beginWaitForBytes() throws -> Bool {
-        guard arrived == nil, !isAtEnd, !arrival.isOccupied, let transport = unsafe hotTransport else { return false }
-        return try unsafe transport._withUnsafeGuaranteedRef { transport in
-            guard transport.phase == .open, arrival.isScopeOfThisTask else { return false }
-            try arrival.beginWait()
-            arrival.enterKnownScope()
+    func beginWaitForBytes() -> Bool {
+        guard arrived == nil, !isAtEnd, let transport = unsafe hotTransport else { return false }
+        return unsafe transport._withUnsafeGuaranteedRef { transport in
+            guard transport.phase == .open, arrival.beginInScope() else { return false }
             transport.wantMore()
             return true
         }

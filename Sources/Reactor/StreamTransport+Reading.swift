@@ -87,7 +87,8 @@ extension StreamTransport {
     @inline(never)
     func didReceive(_ count: Int) {
         core.statistics.bytesReceived &+= UInt64(truncatingIfNeeded: count)
-        guard isPlain && !core.slab.isShared else { return deliverTheLongWay(count) }
+        let isShared = unsafe core.hotSlab._withUnsafeGuaranteedRef { $0.isShared }
+        guard isPlain && !isShared else { return deliverTheLongWay(count) }
         core.enterUntimed()
         do {
             // The slab keeps what it lends for the length of the call; no read can begin within it.

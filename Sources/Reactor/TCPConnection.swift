@@ -80,7 +80,7 @@ extension TCPConnection: AsyncSequence {
     @inlinable
     public func read() async throws -> Bytes? {
         // Code that is isolated to nothing would leave the loop's thread before it suspends.
-        guard TCPConnection.isIsolated(#isolation), try beginRead() else { return try await readSlowly() }
+        guard TCPConnection.isIsolated(#isolation), beginRead() else { return try await readSlowly() }
         if await suspendRead() { throw CancellationError() }
         if let bytes = takeArrived() { return bytes }
         return try await readSlowly()
@@ -94,9 +94,9 @@ extension TCPConnection: AsyncSequence {
 
     /// Begins the wait of a read in the simplest case: on the loop, in the handler's own task, with nothing there yet.
     @usableFromInline
-    func beginRead() throws -> Bool {
+    func beginRead() -> Bool {
         guard isHere else { return false }
-        return try unsafe hot._withUnsafeGuaranteedRef { try $0.beginWaitForBytes() }
+        return unsafe hot._withUnsafeGuaranteedRef { $0.beginWaitForBytes() }
     }
 
     /// Waits for bytes, in a wait that has begun.

@@ -35,20 +35,17 @@ extension AsyncIOTests {
                 let chat = Chat(on: loop)
                 let server = try await TCPServer.listen(host: "127.0.0.1", port: 0)
                 let serving = spawn { try await chat.serve(server) }
-                try await withThrowingTaskGroup(of: Void.self) { group in
-                    for number in 0..<50 {
-                        group.addTask {
-                            _ = loop
-                            let client = try await TCPConnection.connect(host: "127.0.0.1", port: server.port)
-                            for _ in 0..<4 {
-                                try await client.write("\(number % 10)")
-                                _ = try await client.read(exactly: 1)
-                            }
-                            try await client.close()
+                let clients = (0..<50).map { number in
+                    spawn {
+                        let client = try await server.client()
+                        for _ in 0..<4 {
+                            try await client.write("\(number % 10)")
+                            _ = try await client.read(exactly: 1)
                         }
+                        try await client.close()
                     }
-                    try await group.waitForAll()
                 }
+                for client in clients { try await client.value }
                 server.close()
                 try await serving.value
                 #expect(await chat.sum == 4 * 5 * 45)

@@ -38,12 +38,8 @@ struct Meeting: Hashable, Sendable {
 
 /// Serves on real sockets, on a loop of its own, for as long as a Python script runs, which gets the port.
 ///
-/// When the script has ended, all handlers must end by themselves; then the server is closed.
-///
-/// - Parameters:
-///   - script: The clients.
-///   - sourceLocation: For messages.
-///   - serve: Serves; it can wait for the first line that the script prints.
+/// When the script has ended, all handlers must end by themselves; then the server is closed. What serves can wait for
+/// the first line that the script prints.
 func meet(
     _ script: String,
     sourceLocation: SourceLocation = #_sourceLocation,

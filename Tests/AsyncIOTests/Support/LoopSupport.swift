@@ -160,8 +160,8 @@ func onForeignThread(_ body: @escaping @Sendable () -> Void) {
 func cancelThisTask() { unsafe withUnsafeCurrentTask { unsafe $0?.cancel() } }
 
 /// Whether `body` ends as a wait does whose task was cancelled; on the spot, without a switch of its own.
-func isCancelled(_ body: () async throws -> Void) async -> Bool {
-    do { try await body() } catch { return error is CancellationError }
+func isCancelled<Value>(_ body: () async throws -> Value) async -> Bool {
+    do { _ = try await body() } catch { return error is CancellationError }
     return false
 }
 
