@@ -66,14 +66,16 @@ let package = Package(
         ),
         .testTarget(
             name: "ReactorTests",
-            dependencies: ["Reactor", "AsyncIOTesting"],
+            dependencies: ["Reactor", "AsyncIO", "AsyncIOTesting", "TestSupport"],
             swiftSettings: common
         ),
         .testTarget(
             name: "AsyncIOTests",
-            dependencies: ["AsyncIO", "AsyncIOTesting", "examples", "run-fixture"],
+            dependencies: ["AsyncIO", "AsyncIOTesting", "TestSupport", "examples", "run-fixture"],
             swiftSettings: common
         ),
+        // What the test targets share, which run in one process.
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: safe),
         // Programs that tests run, as the main thread and its signals cannot be tested from within the test runner.
         .executableTarget(
             name: "run-fixture",

@@ -5,20 +5,24 @@
 
 /// Runs two operations concurrently and returns their results in order.
 ///
+///     let (user, orders) = try await AsyncIO.gather({ try await loadUser() }, { try await loadOrders() })
+///
 /// They begin in order, each with the isolation of the place where it is written. If one throws, the others are
 /// cancelled and awaited, and its error is thrown.
 ///
+/// - Returns: What the operations return, in their order.
 /// - Throws: The first error in time; `CancellationError` if the task was cancelled and an operation noticed.
 ///
 /// The corresponding asyncio name is `asyncio.gather`.
+@discardableResult
 public func gather<A: Sendable, B: Sendable>(
     @_inheritActorContext(always) _ a: @escaping @Sendable @isolated(any) () async throws -> A,
     @_inheritActorContext(always) _ b: @escaping @Sendable @isolated(any) () async throws -> B
 ) async throws -> (A, B) {
-    let results = try await gatherErased([
-        { try await a() },
-        { try await b() },
-    ])
+    let results = try await gatherAll(
+        [Erased(a), Erased(b)],
+        #isolation
+    )
     return (results[0] as! A, results[1] as! B)
 }
 
@@ -27,19 +31,20 @@ public func gather<A: Sendable, B: Sendable>(
 /// They begin in order, each with the isolation of the place where it is written. If one throws, the others are
 /// cancelled and awaited, and its error is thrown.
 ///
+/// - Returns: What the operations return, in their order.
 /// - Throws: The first error in time; `CancellationError` if the task was cancelled and an operation noticed.
 ///
 /// The corresponding asyncio name is `asyncio.gather`.
+@discardableResult
 public func gather<A: Sendable, B: Sendable, C: Sendable>(
     @_inheritActorContext(always) _ a: @escaping @Sendable @isolated(any) () async throws -> A,
     @_inheritActorContext(always) _ b: @escaping @Sendable @isolated(any) () async throws -> B,
     @_inheritActorContext(always) _ c: @escaping @Sendable @isolated(any) () async throws -> C
 ) async throws -> (A, B, C) {
-    let results = try await gatherErased([
-        { try await a() },
-        { try await b() },
-        { try await c() },
-    ])
+    let results = try await gatherAll(
+        [Erased(a), Erased(b), Erased(c)],
+        #isolation
+    )
     return (results[0] as! A, results[1] as! B, results[2] as! C)
 }
 
@@ -48,21 +53,21 @@ public func gather<A: Sendable, B: Sendable, C: Sendable>(
 /// They begin in order, each with the isolation of the place where it is written. If one throws, the others are
 /// cancelled and awaited, and its error is thrown.
 ///
+/// - Returns: What the operations return, in their order.
 /// - Throws: The first error in time; `CancellationError` if the task was cancelled and an operation noticed.
 ///
 /// The corresponding asyncio name is `asyncio.gather`.
+@discardableResult
 public func gather<A: Sendable, B: Sendable, C: Sendable, D: Sendable>(
     @_inheritActorContext(always) _ a: @escaping @Sendable @isolated(any) () async throws -> A,
     @_inheritActorContext(always) _ b: @escaping @Sendable @isolated(any) () async throws -> B,
     @_inheritActorContext(always) _ c: @escaping @Sendable @isolated(any) () async throws -> C,
     @_inheritActorContext(always) _ d: @escaping @Sendable @isolated(any) () async throws -> D
 ) async throws -> (A, B, C, D) {
-    let results = try await gatherErased([
-        { try await a() },
-        { try await b() },
-        { try await c() },
-        { try await d() },
-    ])
+    let results = try await gatherAll(
+        [Erased(a), Erased(b), Erased(c), Erased(d)],
+        #isolation
+    )
     return (results[0] as! A, results[1] as! B, results[2] as! C, results[3] as! D)
 }
 
@@ -71,9 +76,11 @@ public func gather<A: Sendable, B: Sendable, C: Sendable, D: Sendable>(
 /// They begin in order, each with the isolation of the place where it is written. If one throws, the others are
 /// cancelled and awaited, and its error is thrown.
 ///
+/// - Returns: What the operations return, in their order.
 /// - Throws: The first error in time; `CancellationError` if the task was cancelled and an operation noticed.
 ///
 /// The corresponding asyncio name is `asyncio.gather`.
+@discardableResult
 public func gather<A: Sendable, B: Sendable, C: Sendable, D: Sendable, E: Sendable>(
     @_inheritActorContext(always) _ a: @escaping @Sendable @isolated(any) () async throws -> A,
     @_inheritActorContext(always) _ b: @escaping @Sendable @isolated(any) () async throws -> B,
@@ -81,13 +88,10 @@ public func gather<A: Sendable, B: Sendable, C: Sendable, D: Sendable, E: Sendab
     @_inheritActorContext(always) _ d: @escaping @Sendable @isolated(any) () async throws -> D,
     @_inheritActorContext(always) _ e: @escaping @Sendable @isolated(any) () async throws -> E
 ) async throws -> (A, B, C, D, E) {
-    let results = try await gatherErased([
-        { try await a() },
-        { try await b() },
-        { try await c() },
-        { try await d() },
-        { try await e() },
-    ])
+    let results = try await gatherAll(
+        [Erased(a), Erased(b), Erased(c), Erased(d), Erased(e)],
+        #isolation
+    )
     return (results[0] as! A, results[1] as! B, results[2] as! C, results[3] as! D, results[4] as! E)
 }
 
@@ -96,9 +100,11 @@ public func gather<A: Sendable, B: Sendable, C: Sendable, D: Sendable, E: Sendab
 /// They begin in order, each with the isolation of the place where it is written. If one throws, the others are
 /// cancelled and awaited, and its error is thrown.
 ///
+/// - Returns: What the operations return, in their order.
 /// - Throws: The first error in time; `CancellationError` if the task was cancelled and an operation noticed.
 ///
 /// The corresponding asyncio name is `asyncio.gather`.
+@discardableResult
 public func gather<A: Sendable, B: Sendable, C: Sendable, D: Sendable, E: Sendable, F: Sendable>(
     @_inheritActorContext(always) _ a: @escaping @Sendable @isolated(any) () async throws -> A,
     @_inheritActorContext(always) _ b: @escaping @Sendable @isolated(any) () async throws -> B,
@@ -107,49 +113,56 @@ public func gather<A: Sendable, B: Sendable, C: Sendable, D: Sendable, E: Sendab
     @_inheritActorContext(always) _ e: @escaping @Sendable @isolated(any) () async throws -> E,
     @_inheritActorContext(always) _ f: @escaping @Sendable @isolated(any) () async throws -> F
 ) async throws -> (A, B, C, D, E, F) {
-    let results = try await gatherErased([
-        { try await a() },
-        { try await b() },
-        { try await c() },
-        { try await d() },
-        { try await e() },
-        { try await f() },
-    ])
+    let results = try await gatherAll(
+        [Erased(a), Erased(b), Erased(c), Erased(d), Erased(e), Erased(f)],
+        #isolation
+    )
     return (results[0] as! A, results[1] as! B, results[2] as! C, results[3] as! D, results[4] as! E, results[5] as! F)
 }
 
 /// Runs operations concurrently and returns their results in order.
 ///
-/// All begin in order, each with the isolation of the place where it is written. If one throws, the others are cancelled
-/// and awaited, and its error is thrown.
+/// They begin in order. If one throws, the others are cancelled and awaited, and its error is thrown.
 ///
+/// - Parameter operations: Written in an array, an operation inherits no isolation: name it, as in `{ @MainActor in … }`,
+///   in an array of the type that this takes.
+/// - Returns: What the operations return, in their order.
 /// - Throws: The first error in time; `CancellationError` if the task was cancelled and an operation noticed.
 ///
 /// The corresponding asyncio name is `asyncio.gather(*operations)`.
+@discardableResult
 public func gather<Value: Sendable>(
     _ operations: [@Sendable @isolated(any) () async throws -> Value]
 ) async throws -> [Value] {
-    try await gatherAll(operations, #isolation)
+    try await gatherAll(operations.map { Erased($0) }, #isolation).map { $0 as! Value }
 }
 
-private func gatherErased(
-    _ operations: [@Sendable @isolated(any) () async throws -> any Sendable]
-) async throws -> [any Sendable] {
-    try await gatherAll(operations, #isolation)
+/// An operation without the type of its result, to be run in the isolation of the one who gathers.
+private struct Erased: Sendable {
+    let run: @Sendable (isolated (any Actor)?) async throws -> any Sendable
+    /// Whether it is isolated to nothing, and so stays on a loop only if it prefers it.
+    let isNowhere: Bool
+
+    init<Value: Sendable>(_ operation: @escaping @Sendable @isolated(any) () async throws -> Value) {
+        isNowhere = operation.isolation == nil
+        run = { (_: isolated (any Actor)?) in try await operation() }
+    }
 }
 
-private func gatherAll<Value: Sendable>(
-    _ operations: [@Sendable @isolated(any) () async throws -> Value],
-    _ isolation: isolated (any Actor)?
-) async throws -> [Value] {
-    try await withThrowingTaskGroup(of: (Int, Value).self) { group in
+private func gatherAll(_ operations: [Erased], _ isolation: isolated (any Actor)?) async throws -> [any Sendable] {
+    let loop = EventLoop.current
+    return try await withThrowingTaskGroup(of: (Int, any Sendable).self) { group in
         for (index, operation) in operations.enumerated() {
-            group.addImmediateTask {
-                _ = isolation
-                return (index, try await operation())
+            if operation.isNowhere, let loop, loop.configuration.globalExecutor == .pool {
+                group.addTask(executorPreference: loop.taskExecutor) { (index, try await operation.run(nil)) }
+            } else {
+                group.addImmediateTask {
+                    _ = isolation
+                    return (index, try await operation.run(isolation))
+                }
             }
         }
-        var results = [Value?](repeating: nil, count: operations.count)
+        var results = [(any Sendable)?](repeating: nil, count: operations.count)
         while let (index, value) = try await group.next() { results[index] = value }
         return results.map { $0! }
     }

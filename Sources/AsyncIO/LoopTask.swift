@@ -73,6 +73,8 @@ public final class LoopTask<Value: Sendable>: Sendable {
 ///
 /// - Parameters:
 ///   - name: For messages.
+///   - fileID: Where this was called, for messages.
+///   - line: Where this was called, for messages.
 ///   - body: What the task does.
 /// - Returns: The task, which may be dropped.
 ///
@@ -80,9 +82,11 @@ public final class LoopTask<Value: Sendable>: Sendable {
 @discardableResult
 public nonisolated func spawn<Value: Sendable>(
     name: String? = nil,
+    fileID: StaticString = #fileID,
+    line: UInt = #line,
     @_inheritActorContext(always) _ body: @escaping @Sendable @isolated(any) () async throws -> Value
 ) -> LoopTask<Value> {
-    Loops.here("AsyncIO.spawn").assumeIsolated { start(name, on: $0, body) }
+    Loops.here("AsyncIO.spawn", fileID, line).assumeIsolated { start(name, on: $0, body) }
 }
 
 private func start<Value: Sendable>(
@@ -92,7 +96,9 @@ private func start<Value: Sendable>(
 ) -> LoopTask<Value> {
     let state = LoopBound(LoopTask<Value>.State(), on: loop)
     let id = loop.spawned.nextID()
-    let task = Task(name: name) {
+    // A body that is isolated to nothing stays on the loop by preferring it.
+    let preference = body.isolation == nil ? loop.taskExecutor : nil
+    let finish: @Sendable (isolated EventLoop) async -> Void = { loop in
         let result: Result<Value, any Error>
         do { result = .success(try await body()) } catch { result = .failure(error) }
         if loop.isEnding, case .failure(let error) = result, !(error is CancellationError) {
@@ -101,6 +107,12 @@ private func start<Value: Sendable>(
         state.value(on: loop).complete(result)
         loop.spawned.remove(id)
     }
+    let task =
+        if let preference {
+            Task(name: name, executorPreference: preference) { await finish(loop) }
+        } else {
+            Task(name: name) { await finish(loop) }
+        }
     loop.spawned.insert(id) { task.cancel() }
     return LoopTask(name, state, task)
 }
@@ -108,8 +120,8 @@ private func start<Value: Sendable>(
 /// The loop of the caller.
 enum Loops {
     /// The loop that runs here, or a sentence that says what to do.
-    static func here(_ what: String) -> EventLoop {
-        guard let loop = EventLoop.current else { preconditionFailure(mistake(what)) }
+    static func here(_ what: String, _ file: StaticString = #fileID, _ line: UInt = #line) -> EventLoop {
+        guard let loop = EventLoop.current else { fatalError(mistake(what), file: file, line: line) }
         return loop
     }
 

@@ -26,9 +26,18 @@ private func offload<Value: Sendable>(
     let work = try OffloadPool.shared.submit {
         let result = Result { try body() }
         // A loop that is closed has nobody who waits.
-        _ = try? loop.submit { loop in box.value(on: loop).complete(result) }
+        _ = try? loop.submit { loop in
+            loop.noteWorkElsewhere(-1)
+            box.value(on: loop).complete(result)
+        }
     }
-    return try await wait.value(takingBack: work, on: loop)
+    loop.noteWorkElsewhere(1)
+    do {
+        return try await wait.value(on: loop)
+    } catch let error as CancellationError where !wait.isComplete {
+        if OffloadPool.shared.takeBack(work) { loop.noteWorkElsewhere(-1) }
+        throw error
+    }
 }
 
 /// The same for a caller that is on no loop.
@@ -55,13 +64,10 @@ private final class OffloadWait<Value: Sendable> {
         park.wake()
     }
 
-    func value(takingBack work: UInt64, on loop: isolated EventLoop) async throws -> Value {
-        do {
-            while result == nil { try await park.wait(on: loop) }
-        } catch {
-            _ = OffloadPool.shared.takeBack(work)
-            throw error
-        }
+    var isComplete: Bool { result != nil }
+
+    func value(on loop: isolated EventLoop) async throws -> Value {
+        while result == nil { try await park.wait(on: loop) }
         return try result!.get()
     }
 }

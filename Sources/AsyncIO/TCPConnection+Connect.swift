@@ -12,6 +12,7 @@ extension TCPConnection {
     ///   - port: The peer's port.
     ///   - options: The settings of the connection.
     ///   - timeout: How long all of it may take; nil leaves it to the system, which takes minutes.
+    /// - Returns: The connection, which stays open until it is closed or dropped.
     /// - Throws: ``SystemError`` of the address that was tried last, ``LoopError/timedOut(_:)``, or `CancellationError` as
     ///   soon as the task is cancelled: nothing is left of the attempt then.
     ///

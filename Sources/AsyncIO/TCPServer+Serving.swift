@@ -42,13 +42,13 @@ extension TCPServer {
         let state = bound.value(on: loop)
         state.begin()
         await withDiscardingTaskGroup { group in
-            var isCancelled = false
+            var abortion: Scheduled?
             while !state.isDone {
                 while let worker = state.nextWorker(on: loop) {
                     let worker = Transfer(worker)
                     group.addImmediateTask { await self.work(worker.value, handler, on: loop) }
                 }
-                if isCancelled {
+                if abortion != nil {
                     await state.waitForNewsUncancellable(on: loop)
                     continue
                 }
@@ -56,11 +56,11 @@ extension TCPServer {
                     try await state.waitForNews(on: loop)
                 } catch {
                     // By the task's own cancellation, which the handlers hear of anyway, or by the end of the loop's run.
-                    isCancelled = true
                     group.cancelAll()
-                    endSoon(state, on: loop)
+                    abortion = endSoon(state, on: loop)
                 }
             }
+            abortion?.cancel()
         }
         try Task.checkCancellation()
     }
@@ -101,9 +101,9 @@ extension TCPServer {
     }
 
     /// Serving was cancelled, and with it the handlers.
-    private func endSoon(_ state: ServerState, on loop: isolated EventLoop) {
+    private func endSoon(_ state: ServerState, on loop: isolated EventLoop) -> Scheduled {
         state.close()
-        loop.schedule(after: state.options.shutdownTimeout) { state.abortConnections() }
+        return loop.schedule(after: state.options.shutdownTimeout) { state.abortConnections() }
     }
 
     private func handle(

@@ -68,6 +68,7 @@ public final class TCPServer: Sendable {
     ///     the machine of their family.
     ///   - port: The port; 0 takes any, the same one for all addresses.
     ///   - options: Limits, and the settings of the connections.
+    /// - Returns: The server, which accepts nobody before ``serve(_:)``.
     /// - Throws: ``SystemError`` that names the address, such as ``SystemError/Code/addressInUse``.
     ///
     /// The corresponding asyncio name is `asyncio.start_server`.

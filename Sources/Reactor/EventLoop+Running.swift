@@ -39,7 +39,7 @@ extension EventLoop {
     ) throws -> sending Value {
         let completion = unsafe Completion<Value>(core)
         unsafe core.requireRunnable()
-        try Crossing.call(begin, self, completion)
+        try unsafe core.asCurrent { try Crossing.call(begin, self, completion) }
         completion.attach()
         unsafe core.runForever()
         return try completion.take()
@@ -79,7 +79,7 @@ extension EventLoop {
     /// Calls `body` on the loop, which does not run, from its thread.
     private nonisolated func onOwnThread(_ body: (isolated EventLoop) throws -> Void) throws {
         unsafe core.requireRunnable()
-        try Crossing.call(body, self)
+        try unsafe core.asCurrent { try Crossing.call(body, self) }
     }
 }
 

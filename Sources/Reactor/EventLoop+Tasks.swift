@@ -35,6 +35,7 @@ extension EventLoop {
     ///   - timeout: How long to wait; nil waits as long as it takes. When it has passed, the operation is cancelled and
     ///     this returns without waiting for its end.
     ///   - body: The operation, in a task of its own.
+    /// - Returns: What `body` returns.
     /// - Throws: What `body` throws, ``LoopError/loopClosed``, or ``LoopError/timedOut(_:)``.
     ///
     /// The corresponding asyncio name is `asyncio.run_coroutine_threadsafe(…).result(timeout)`.
@@ -64,6 +65,9 @@ extension EventLoop {
 
     /// Whether the loop is ending its tasks.
     package var isEnding: Bool { unsafe core.isEnding }
+
+    /// Work that this loop waits for has begun elsewhere, or has ended.
+    package func noteWorkElsewhere(_ change: Int) { unsafe core.workElsewhere += change }
 
     /// Reports what nobody else can be told.
     package func report(_ kind: LoopIssue.Kind, _ subject: String) { unsafe core.report(kind, subject) }

@@ -37,8 +37,8 @@ extension EventLoop {
 ///
 /// For structured children that have the isolation of their parent, which the compiler does not know of the values
 /// that pass between them.
+// SAFETY: who makes one promises that both ends run in the same isolation, or that the value is not used twice.
 package struct Transfer<Value>: @unchecked Sendable {
-    // SAFETY: who makes one promises that both ends run in the same isolation, or that the value is not used twice.
     package let value: Value
 
     package init(_ value: Value) { self.value = value }

@@ -21,6 +21,13 @@ extension LoopCore {
         runForever()
     }
 
+    /// Calls `body` as part of the loop, which is about to run.
+    func asCurrent<Value>(_ body: () throws -> Value) rethrows -> Value {
+        unsafe creactor_set_current_loop(identity)
+        defer { creactor_set_current_loop(nil) }
+        return try body()
+    }
+
     /// Traps, with a sentence, where a run would be a mistake.
     func requireRunnable() {
         requireOwner("a run")

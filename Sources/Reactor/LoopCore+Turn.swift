@@ -40,7 +40,7 @@ extension LoopCore {
             } else {
                 dropCancelledDeadlines()
                 // A virtual clock jumps when the poll brought nothing, so the poll must not wait for the deadline.
-                mayWait = deadlines.top == nil || deadlines.top?.deadline == .max
+                mayWait = deadlines.top == nil || deadlines.top?.deadline == .max || workElsewhere > 0
             }
         }
         if mayWait == idleActive {
@@ -208,7 +208,7 @@ extension LoopCore {
 
     /// Lets a virtual clock jump to the next deadline when the poll brought nothing and nothing is ready.
     private func jumpIfIdle() {
-        guard let clock = configuration.clock, ready.count == 0 else { return }
+        guard let clock = configuration.clock, ready.count == 0, workElsewhere == 0 else { return }
         // A handle that is closing has something to say yet, in this very turn.
         guard inputs == inputsBeforePoll, closingHandles == 0 else { return }
         dropCancelledDeadlines()

@@ -21,12 +21,16 @@ final class MainLoopExecutor: LoopSerialExecutor {
     /// The identity of `loop`, or 0.
     private let identity = Atomic<UInt>(0)
 
+    /// What only Dispatch's main queue has: another thread than the main one may serve it, as `dispatchMain()` does.
+    private static let mainQueue = DispatchSpecificKey<Void>()
+
     private init() {}
 
     /// Makes this the main actor's executor; the first call does it.
     static func install() { _ = installed }
 
     private static let installed: Void = {
+        DispatchQueue.main.setSpecific(key: mainQueue, value: ())
         // SAFETY: an unowned executor is the pair of pointers that the C structure declares, and the object is
         // immortal.
         unsafe creactor_set_main_executor(
@@ -78,7 +82,7 @@ final class MainLoopExecutor: LoopSerialExecutor {
 
     func checkIsolated() {
         require(
-            creactor_is_main_thread() != 0,
+            creactor_is_main_thread() != 0 || DispatchQueue.getSpecific(key: Self.mainQueue) != nil,
             "This code claims to run on the main actor, but runs on another thread than the main one."
         )
     }

@@ -27,7 +27,9 @@ public final class Park {
     private var wait: UInt64 = 0
     /// Whether a wait has begun whose continuation is not stored yet.
     private var isBeginning = false
-    /// Whether the loop lists the wait. It need not if a scope hears of its cancellation, as whoever entered that ends it.
+    /// Whether the loop lists the wait.
+    ///
+    /// It need not if a scope hears of its cancellation, as whoever entered that ends it.
     private var isListed = true
     /// Whether that wait has ended before it was stored, and how.
     private var endedEarly = false

@@ -33,7 +33,7 @@ package final class StreamChannel: StreamProtocol {
     private var endSent = false
     private var onMade: ((StreamChannel) -> Void)?
 
-    /// - Parameter onMade: Called once, when the connection is there.
+    /// A channel that calls `onMade` once, when the connection is there.
     package init(on loop: isolated EventLoop, onMade: @escaping (StreamChannel) -> Void) {
         arrival = Park(on: loop)
         self.onMade = onMade

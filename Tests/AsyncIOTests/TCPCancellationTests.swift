@@ -94,7 +94,9 @@ extension AsyncIOTests {
                 try await serving(on: loop) { connection in
                     // In the handler's own task, whose cancellation is heard of in another way than a child's.
                     for _ in 0..<3 {
-                        let end = await ending { _ = try await withTimeout(.milliseconds(5)) { try await connection.read() } }
+                        let end = await ending {
+                            _ = try await withTimeout(.milliseconds(5)) { try await connection.read() }
+                        }
                         #expect(end == "TimeoutError")
                     }
                     try await connection.write("go")
@@ -243,6 +245,25 @@ extension AsyncIOTests {
                 for client in clients { #expect(await ending { _ = try await client.readAll() } == "ECONNRESET") }
             }
         }
+
+        @Test(arguments: Driver.allCases)
+        func `a handler that runs elsewhere hears of its cancellation too`(driver: Driver) async throws {
+            let foreigner = Foreigner()
+            try await onNetwork(driver, configure: { $0.clock = nil }) { loop in
+                let ready = Mailbox<Void>(on: loop)
+                let server = try await TCPServer.listen(host: "127.0.0.1", port: 0)
+                let serving = spawn { try await foreigner.serve(server, ready) }
+                var clients: [TCPConnection] = []
+                for _ in 0..<10 {
+                    clients.append(try await server.client())
+                    try await ready.take()
+                }
+                serving.cancel()
+                #expect(await ending { try await serving.value } == "CancellationError")
+                for client in clients { #expect(await ending { _ = try await client.readAll() } == "ECONNRESET") }
+            }
+            #expect(await foreigner.ends == Array(repeating: "CancellationError", count: 10))
+        }
     }
 }
 
@@ -271,6 +292,15 @@ private func eventsOf(_ connection: TCPConnection, _ bell: Mailbox<Int>) async -
     }
 }
 
-extension Latch {
-    fileprivate func waitUntilCancelled() async { try? await wait() }
+/// An actor on Swift's pool, with a handler.
+private actor Foreigner {
+    private(set) var ends: [String] = []
+
+    func serve(_ server: TCPServer, _ ready: Mailbox<Void>) async throws {
+        try await server.serve { [self] connection in
+            try await connection.write("x")
+            ready.put(())
+            ends.append(await ending { for try await _ in connection {} })
+        }
+    }
 }

@@ -121,10 +121,34 @@ extension AsyncIOTests {
         }
 
         @Test(arguments: Driver.allCases)
+        func `what a handler left to a peer that does not read is given up in time`(driver: Driver) async throws {
+            try await onNetwork(driver) { loop in
+                var options = ServerOptions()
+                options.listener.maxConnections = 1
+                options.listener.connection.closeTimeout = .milliseconds(50)
+                try await serving(on: loop, options) { connection in
+                    let bytes = Bytes(noise(2 * driver.bulk))
+                    let writing = Task { await ending { try await connection.write(bytes) } }
+                    await turns(5, on: loop)
+                    writing.cancel()
+                    _ = await writing.value
+                } while: { server in
+                    let client = try await server.client()
+                    // There is room for the second when the first is gone.
+                    let next = try await server.client()
+                    #expect(try await next.read(exactly: 10).count == 10)
+                    #expect(await ending { _ = try await client.readAll() } == "ECONNRESET")
+                    server.abort()
+                    #expect(await ending { _ = try await next.readAll() } == "ECONNRESET")
+                }
+            }
+        }
+
+        @Test(arguments: Driver.allCases)
         func `closing may be repeated, by several tasks, and after an abort`(driver: Driver) async throws {
             try await onNetwork(driver) { loop in
                 try await withPair(on: loop) { accepted, client in
-                    let closers = (0..<3).map { _ in spawn { try await client.close() } }
+                    let closers = spawnEach(3, on: loop) { _ in try await client.close() }
                     for closer in closers { try await closer.value }
                     try await client.close()
                     client.abort()
@@ -184,6 +208,34 @@ extension AsyncIOTests {
             }
         }
 
+        @Test(arguments: Driver.allCases, 0..<8)
+        func `whatever two ends do to each other, all of it ends`(driver: Driver, seed: Int) async throws {
+            try await onNetwork(driver, configure: { $0.clock = nil }) { loop in
+                for round in 0..<10 {
+                    var options = ServerOptions()
+                    options.listener.connection.closeTimeout = .milliseconds(20)
+                    try await withPair(on: loop, server: options, client: options.listener.connection) {
+                        accepted,
+                        client in
+                        let tasks = spawnEach(6, on: loop) { number in
+                            var random = Dice(seed: UInt64(seed * 1_000 + round * 10 + number))
+                            let connection = number % 2 == 0 ? accepted : client
+                            for _ in 0..<6 {
+                                await ending { try await act(on: connection, &random, bulk: driver.bulk / 16) }
+                                await yield()
+                            }
+                        }
+                        for _ in 0..<20 { await yield() }
+                        for task in tasks.prefix(2) { task.cancel() }
+                        for _ in 0..<200 { await yield() }
+                        // Whoever still waits waits for a peer that has nothing more to say.
+                        if round % 2 == 0 { client.abort() } else { accepted.abort() }
+                        for task in tasks { _ = await ending { try await task.value } }
+                    }
+                }
+            }
+        }
+
         @Test(arguments: Driver.roomy)
         func `a thousand connections at once`(driver: Driver) async throws {
             try await onNetwork(driver) { loop in
@@ -193,7 +245,9 @@ extension AsyncIOTests {
                     var clients: [TCPConnection] = []
                     for _ in 0..<1_000 { clients.append(try await server.client()) }
                     for (index, client) in clients.enumerated() { try await client.write("\(10_000 + index)") }
-                    for (index, client) in clients.enumerated() { #expect(try await client.text(5) == "\(10_000 + index)") }
+                    for (index, client) in clients.enumerated() {
+                        #expect(try await client.text(5) == "\(10_000 + index)")
+                    }
                     #expect(await server.connectionCount == 1_000)
                     for client in clients { try await client.close() }
                 }
@@ -208,18 +262,16 @@ extension AsyncIOTests {
                     for try await bytes in connection { try await connection.write(bytes) }
                     served.append(connection.number)
                 } while: { server in
-                    let workers = (0..<5).map { worker in
-                        spawn {
-                            for number in 0..<1_000 {
-                                let text = "\(worker) \(number)"
-                                let client = try await server.client()
-                                try await client.write(text)
-                                try await client.writeEOF()
-                                let answer = try await client.readAll()
-                                #expect(answer == Array(text.utf8))
-                                // Some close, the others are dropped.
-                                if number % 2 == 0 { try await client.close() }
-                            }
+                    let workers = spawnEach(5, on: loop) { worker in
+                        for number in 0..<1_000 {
+                            let text = "\(worker) \(number)"
+                            let client = try await server.client()
+                            try await client.write(text)
+                            try await client.writeEOF()
+                            let answer = try await client.readAll()
+                            #expect(answer == Array(text.utf8))
+                            // Some close, the others are dropped.
+                            if number % 2 == 0 { try await client.close() }
                         }
                     }
                     for worker in workers { try await worker.value }
@@ -247,4 +299,33 @@ extension StreamOptions {
 private func writeAndDrop(_ bytes: [UInt8], _ server: TCPServer, _ options: StreamOptions) async throws {
     let client = try await server.client(options)
     try await client.write(Bytes(bytes))
+}
+
+/// Does something at random with a connection.
+private func act(on connection: TCPConnection, _ random: inout Dice, bulk: Int) async throws {
+    switch random.roll(16) {
+    case 0...4: _ = try await connection.read()
+    case 5: _ = try await withTimeout(.milliseconds(1)) { try await connection.read() }
+    case 6...9: try await connection.write(Bytes(noise(1 + random.roll(100))))
+    case 10: try await connection.write(Bytes(noise(bulk)))
+    case 11: try await withTimeout(.milliseconds(1)) { try await connection.write(Bytes(noise(bulk))) }
+    case 12: try await connection.writeEOF()
+    case 13: try await connection.close()
+    case 14: try await withTimeout(.milliseconds(1)) { try await connection.close() }
+    default: if random.roll(4) == 0 { connection.abort() }
+    }
+}
+
+/// Numbers that look random and are the same in every run.
+private struct Dice {
+    private var state: UInt64
+    init(seed: UInt64) { state = seed &+ 0x9E37_79B9_7F4A_7C15 }
+
+    mutating func roll(_ count: UInt64) -> Int {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return Int((mixed ^ (mixed >> 31)) % count)
+    }
 }

@@ -200,6 +200,26 @@ extension AsyncIOTests {
         }
 
         @Test(arguments: Driver.allCases)
+        func `bytes outlast their connection and their loop`(driver: Driver) async throws {
+            let kept = try await onNetwork(driver) { loop in
+                try await withPair(on: loop) { accepted, client in
+                    var kept: [Bytes] = []
+                    for number in 0..<20 {
+                        try await accepted.write(Bytes(noise(10, seed: UInt8(number))))
+                        var count = 0
+                        while count < 10 {
+                            let bytes = try #require(try await client.read())
+                            count += bytes.count
+                            kept.append(bytes)
+                        }
+                    }
+                    return kept
+                }
+            }
+            #expect(kept.flatMap { $0 } == (0..<20).flatMap { noise(10, seed: UInt8($0)) })
+        }
+
+        @Test(arguments: Driver.allCases)
         func `nothing is taken from the system before somebody reads`(driver: Driver) async throws {
             try await onNetwork(driver) { loop in
                 try await withPair(on: loop) { accepted, client in

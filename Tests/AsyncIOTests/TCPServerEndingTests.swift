@@ -260,6 +260,99 @@ extension AsyncIOTests {
             }
         }
 
+        @Test(arguments: Driver.allCases)
+        func `serving in a task that is cancelled already serves nobody`(driver: Driver) async throws {
+            try await onNetwork(driver) { loop in
+                let server = try await TCPServer.listen(host: "127.0.0.1", port: 0)
+                let client = try await server.client()
+                let serving = spawn {
+                    await Latch(on: loop).waitUntilCancelled()
+                    // A handler may begin, but not without knowing.
+                    try await server.serve { _ in #expect(Task.isCancelled) }
+                }
+                await turns(2, on: loop)
+                serving.cancel()
+                #expect(await ending { try await serving.value } == "CancellationError")
+                #expect(await ending { _ = try await client.read() } == "ECONNRESET")
+            }
+        }
+
+        @Test(arguments: Driver.allCases)
+        func `serving can have a time limit`(driver: Driver) async throws {
+            try await onNetwork(driver) { loop in
+                let ends = Recorder<String>()
+                let server = try await TCPServer.listen(host: "127.0.0.1", port: 0)
+                let client = try await server.client()
+                let end = await ending {
+                    try await withTimeout(.milliseconds(50)) {
+                        try await server.serve { connection in
+                            ends.append(await ending { _ = try await connection.read() })
+                        }
+                    }
+                }
+                #expect(end == "TimeoutError" && ends.all == ["CancellationError"])
+                #expect(await ending { _ = try await client.read() } == "ECONNRESET")
+            }
+        }
+
+        @Test func `a handler may drain its own server, which ends it too when the time is over`() async throws {
+            await #expect(processExitsWith: .success) {
+                exitIfStuck()
+                try await onNetwork(.sockets) { loop in
+                    let server = try await TCPServer.listen(host: "127.0.0.1", port: 0)
+                    let client = try await server.client()
+                    try await server.serve { connection in
+                        await server.drain(within: .milliseconds(10))
+                    }
+                    #expect(await ending { _ = try await client.read() } != "CancellationError")
+                }
+            }
+        }
+
+        @Test(arguments: Driver.allCases)
+        func `at whatever moment a server is ended, everybody hears of it and nothing is left`(
+            driver: Driver
+        ) async throws {
+            // Time must not pass while tasks are on other threads.
+            try await onNetwork(driver, configure: { $0.clock = nil }) { loop in
+                for round in 0..<48 {
+                    let ends = Recorder<String>()
+                    let server = try await TCPServer.listen(host: "127.0.0.1", port: 0)
+                    let serving = spawn {
+                        try await server.serve { connection in
+                            for try await bytes in connection { try await connection.write(bytes) }
+                        }
+                    }
+                    let clients = spawnEach(5, on: loop) { number in
+                        for _ in 0..<number { await yield() }
+                        ends.append(
+                            await ending {
+                                let client = try await server.client()
+                                while true {
+                                    try await client.write("x")
+                                    guard try await client.read() != nil else { return }
+                                    if round % 4 == 0 { try await client.writeEOF() }
+                                }
+                            }
+                        )
+                    }
+                    for _ in 0..<(round / 4) { await yield() }
+                    switch round % 4 {
+                    case 0: server.close()
+                    case 1: server.abort()
+                    case 2: serving.cancel()
+                    default: await server.drain(within: .zero)
+                    }
+                    let end = await ending { try await serving.value }
+                    #expect(end == (round % 4 == 2 ? "CancellationError" : "ok"))
+                    for client in clients { try await client.value }
+                    // Whoever is served to its end by a server that closes finds that it cannot write after its own.
+                    let expected: Set = ["ok", "ECONNREFUSED", "ECONNRESET", "EPIPE", "writeAfterEnd"]
+                    #expect(Set(ends.all).isSubset(of: expected), "\(ends.all)")
+                }
+            }
+        }
+
         @Test func `serving twice traps and says why`() async throws {
             let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
                 try await withEventLoop { loop in

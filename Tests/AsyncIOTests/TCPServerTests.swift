@@ -35,15 +35,13 @@ extension AsyncIOTests {
                 let chat = Chat(on: loop)
                 let server = try await TCPServer.listen(host: "127.0.0.1", port: 0)
                 let serving = spawn { try await chat.serve(server) }
-                let clients = (0..<50).map { number in
-                    spawn {
-                        let client = try await server.client()
-                        for _ in 0..<4 {
-                            try await client.write("\(number % 10)")
-                            _ = try await client.read(exactly: 1)
-                        }
-                        try await client.close()
+                let clients = spawnEach(50, on: loop) { number in
+                    let client = try await server.client()
+                    for _ in 0..<4 {
+                        try await client.write("\(number % 10)")
+                        _ = try await client.read(exactly: 1)
                     }
+                    try await client.close()
                 }
                 for client in clients { try await client.value }
                 server.close()
@@ -114,7 +112,9 @@ extension AsyncIOTests {
                 let seen = Recorder<String>()
                 let server = try await TCPServer.listen(host: "127.0.0.1", port: 0)
                 let serving = Tag.$text.withValue("serving") {
-                    spawn {
+                    // Mentioned, the loop isolates this closure and those in it.
+                    _ = loop
+                    return spawn {
                         try await server.serve { connection in
                             seen.append(Tag.text)
                             _ = try await connection.read()
@@ -122,12 +122,10 @@ extension AsyncIOTests {
                         }
                     }
                 }
-                try await Tag.$text.withValue("client") {
-                    try await TCPConnection.withConnection(host: "127.0.0.1", port: server.port) {
-                        try await $0.write("x")
-                        #expect(try await $0.read() == nil)
-                    }
-                }
+                let client = try await server.client()
+                try await client.write("x")
+                #expect(try await client.read() == nil)
+                try await client.close()
                 server.close()
                 try await serving.value
                 #expect(seen.all == ["serving", "serving"])
@@ -253,7 +251,8 @@ extension AsyncIOTests {
             }
         }
 
-        @Test func `an error of another connection, and a cancellation that nobody asked for, are issues`() async throws {
+        @Test func `an error of another connection, and a cancellation that nobody asked for, are issues`() async throws
+        {
             let issues = Recorder<LoopIssue>()
             try await onNetwork(.memory, collecting: issues) { loop in
                 try await serving(on: loop) { connection in

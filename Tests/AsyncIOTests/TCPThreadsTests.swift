@@ -7,6 +7,238 @@ import Testing
 extension AsyncIOTests {
     @Suite struct TCPThreadsTests {
         @Test(arguments: Driver.allCases)
+        func `everything can be done from another thread`(driver: Driver) async throws {
+            try await onNetwork(driver, configure: { $0.clock = nil }) { loop in
+                let bytes = noise(driver.bulk)
+                try await withPair(on: loop) { accepted, client in
+                    let echo = spawn {
+                        #expect(try await accepted.text(16) == "bytestextspanabc")
+                        try await accepted.write(Bytes(bytes))
+                        #expect(try await accepted.read() == nil)
+                        try await accepted.close()
+                    }
+                    try await elsewhere {
+                        #expect(EventLoop.current == nil)
+                        try await client.write(Bytes("bytes".utf8))
+                        try await client.write("text")
+                        unsafe try await client.write(Array("span".utf8).span.bytes)
+                        try await client.write(contentsOf: ["a", "b", "c"])
+                        let first = try #require(try await client.read())
+                        #expect(EventLoop.current == nil)
+                        let second = try await client.read(exactly: 10)
+                        var rest: [UInt8] = []
+                        while first.count + second.count + rest.count < bytes.count {
+                            rest += try await client.read(
+                                exactly: min(100_000, bytes.count - first.count - 10 - rest.count)
+                            )
+                        }
+                        #expect(Array(first) + second + rest == bytes)
+                        try await client.writeEOF()
+                        for try await _ in client { Issue.record("more than was written") }
+                        try await client.close()
+                        #expect(await ending { try await client.write("x") } == "closed")
+                    }
+                    try await echo.value
+                }
+            }
+        }
+
+        @Test(arguments: Driver.allCases)
+        func `tasks on many threads write to one connection, and each call's bytes stay together`(
+            driver: Driver
+        ) async throws {
+            try await onNetwork(driver, configure: { $0.clock = nil }) { loop in
+                let size = driver == .narrowMemory ? 20 : 20_000
+                try await withPair(on: loop) { accepted, client in
+                    let writing = spawn {
+                        try await elsewhere {
+                            try await withThrowingTaskGroup(of: Void.self) { group in
+                                for writer in 0..<8 {
+                                    group.addTask {
+                                        let bytes = Bytes([UInt8](repeating: UInt8(writer), count: size))
+                                        for _ in 0..<20 { try await client.write(bytes) }
+                                    }
+                                }
+                                try await group.waitForAll()
+                            }
+                        }
+                    }
+                    var counts = [Int](repeating: 0, count: 8)
+                    for _ in 0..<160 {
+                        let piece = try await accepted.read(exactly: size)
+                        let writer = Int(try #require(piece.first))
+                        #expect(piece == [UInt8](repeating: UInt8(writer), count: size))
+                        counts[writer] += 1
+                    }
+                    #expect(counts == [Int](repeating: 20, count: 8))
+                    try await writing.value
+                }
+            }
+        }
+
+        @Test(arguments: Driver.allCases)
+        func `a connection that is aborted or dropped on another thread ends`(driver: Driver) async throws {
+            try await onNetwork(driver, configure: { $0.clock = nil }) { loop in
+                try await withPair(on: loop) { accepted, client in
+                    let reading = spawn { await ending { _ = try await client.read() } }
+                    await turns(3, on: loop)
+                    onForeignThread { client.abort() }
+                    let end = try await reading.value
+                    #expect(end == "closed")
+                    #expect(await ending { _ = try await accepted.read() } == "ECONNRESET")
+                }
+                let received = Mailbox<[UInt8]>(on: loop)
+                try await serving(on: loop) { connection in
+                    received.put(try await connection.readAll())
+                } while: { server in
+                    let holder = try await lastWords(to: server)
+                    onForeignThread { holder.drop() }
+                    let words = try await received.take()
+                    #expect(words == Array("last words".utf8))
+                }
+            }
+        }
+
+        @Test(arguments: Driver.allCases)
+        func `a server is asked and ended from another thread`(driver: Driver) async throws {
+            try await onNetwork(driver, configure: { $0.clock = nil }) { loop in
+                for ending in 0..<3 {
+                    let server = try await TCPServer.listen(host: "127.0.0.1", port: 0)
+                    let serving = spawn {
+                        try await elsewhere {
+                            // The handlers stay on the loop, or come back to it for everything.
+                            try await server.serve { connection in
+                                for try await bytes in connection { try await connection.write(bytes) }
+                            }
+                        }
+                    }
+                    let client = try await server.client()
+                    try await client.write("x")
+                    #expect(try await client.text(1) == "x")
+                    try await elsewhere {
+                        #expect(await server.connectionCount == 1)
+                        #expect(await server.acceptedCount == 1)
+                        switch ending {
+                        case 0: server.close()
+                        case 1: server.abort()
+                        default: await server.drain(within: .milliseconds(10))
+                        }
+                    }
+                    if ending == 0 { try await client.close() }
+                    try await serving.value
+                    #expect(await server.connectionCount == 0)
+                }
+            }
+        }
+
+        @Test(arguments: Driver.allCases)
+        func `reads that other threads cancel at any moment lose nothing`(driver: Driver) async throws {
+            try await onNetwork(driver, configure: { $0.clock = nil }) { loop in
+                try await withPair(on: loop) { accepted, client in
+                    let bytes = noise(600)
+                    let writing = spawn {
+                        for byte in bytes {
+                            try await accepted.write([byte])
+                            await yield()
+                        }
+                        try await accepted.close()
+                    }
+                    let received = Recorder<[UInt8]>()
+                    var isAtEnd = false
+                    while !isAtEnd {
+                        let reading = spawn {
+                            guard let bytes = try await client.read() else { return true }
+                            received.append(Array(bytes))
+                            return false
+                        }
+                        let cancelling = Task.detached(executorPreference: globalConcurrentExecutor) {
+                            reading.cancel()
+                        }
+                        do { isAtEnd = try await reading.value } catch { #expect(error is CancellationError) }
+                        await cancelling.value
+                    }
+                    #expect(received.all.flatMap { $0 } == bytes)
+                    try await writing.value
+                }
+            }
+        }
+
+        @Test func `a loop's connection is used by another loop, and loops talk to each other`() async throws {
+            try await onNetwork(.sockets) { loop in
+                try await serving(on: loop) { connection in
+                    for try await bytes in connection { try await connection.write(bytes) }
+                } while: { echo in
+                    let port = echo.port
+                    let local = try await echo.client()
+                    try await withEventLoop { second in
+                        #expect(second !== loop && EventLoop.current === second)
+                        // The other loop's, from here.
+                        try await local.write("from afar")
+                        #expect(try await local.text(9) == "from afar")
+                        #expect(EventLoop.current === second)
+                        // A proxy of this loop's.
+                        let proxy = try await TCPServer.listen(host: "127.0.0.1", port: 0)
+                        let proxying = spawn {
+                            try await proxy.serve { connection in
+                                try await TCPConnection.withConnection(host: "127.0.0.1", port: port) { upstream in
+                                    async let answers: Void = {
+                                        for try await b in upstream { try await connection.write(b) }
+                                    }()
+                                    for try await bytes in connection { try await upstream.write(bytes) }
+                                    try await upstream.writeEOF()
+                                    try await answers
+                                }
+                            }
+                        }
+                        let client = try await proxy.client()
+                        try await client.write("there and back")
+                        try await client.writeEOF()
+                        #expect(try await client.readAll() == Array("there and back".utf8))
+                        proxy.close()
+                        try await proxying.value
+                    }
+                    try await local.close()
+                }
+            }
+        }
+
+        @Test(arguments: Driver.allCases)
+        func `what belongs to a loop that is closed says so, to whomever`(driver: Driver) async throws {
+            let kept = Recorder<TCPConnection>()
+            let servers = Recorder<TCPServer>()
+            try await onNetwork(driver, leaving: Recorder()) { loop in
+                let server = try await TCPServer.listen(host: "127.0.0.1", port: 0)
+                servers.append(server)
+                kept.append(try await server.client())
+            }
+            let connection = kept.all[0]
+            for _ in 0..<2 {
+                #expect(await ending { _ = try await connection.read() } == "loopClosed")
+                #expect(await ending { try await connection.write("x") } == "loopClosed")
+                #expect(await ending { try await connection.writeEOF() } == "loopClosed")
+                #expect(await ending { try await connection.close() } == "loopClosed")
+                connection.abort()
+            }
+            let server = servers.all[0]
+            #expect(await ending { try await server.serve { _ in } } == "loopClosed")
+            #expect(await server.connectionCount == 0)
+            await server.drain(within: .seconds(1))
+            server.close()
+            server.abort()
+        }
+
+        @Test func `listening and connecting where no loop runs traps and says what to do`() async throws {
+            let listening = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                _ = try await TCPServer.listen(host: "127.0.0.1", port: 0)
+            }
+            #expect(says(listening, "TCPServer.listen was called where no event loop runs"))
+            let connecting = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                _ = try await TCPConnection.connect(host: "127.0.0.1", port: 1)
+            }
+            #expect(says(connecting, "TCPConnection.connect was called where no event loop runs"))
+        }
+
+        @Test(arguments: Driver.allCases)
         func `with the loop end a server that was spawned, its handlers, and idle clients`(
             driver: Driver
         ) async throws {
@@ -132,7 +364,6 @@ extension AsyncIOTests {
     }
 }
 
-
 extension Result where Success == String, Failure == any Error {
     /// The text, or the error in one word.
     fileprivate var text: String {
@@ -141,4 +372,29 @@ extension Result where Success == String, Failure == any Error {
         case .failure(let error): brief(error)
         }
     }
+}
+
+/// Runs `body` on Swift's pool, whatever the caller runs on.
+private func elsewhere<Value: Sendable>(
+    _ body: @escaping @Sendable () async throws -> Value
+) async throws -> Value {
+    try await Task.detached(executorPreference: globalConcurrentExecutor) { try await body() }.value
+}
+
+/// The last reference to a connection, which any thread may let go.
+private final class Holder: Sendable {
+    private let lock = NSLock()
+    // SAFETY: under the lock.
+    private nonisolated(unsafe) var connection: TCPConnection?
+
+    init(_ connection: TCPConnection) { unsafe self.connection = connection }
+
+    func drop() { lock.withLock { unsafe connection = nil } }
+}
+
+/// A connection on which something was said.
+private func lastWords(to server: TCPServer) async throws -> Holder {
+    let client = try await server.client()
+    try await client.write("last words")
+    return Holder(client)
 }

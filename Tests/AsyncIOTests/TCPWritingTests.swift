@@ -63,7 +63,9 @@ extension AsyncIOTests {
                 options.writeHighWaterMark = 2 * size
                 try await withPair(on: loop, client: options) { accepted, client in
                     let writing = spawn {
-                        for number in 0..<count { try await client.write(Bytes(noise(size, seed: UInt8(number % 256)))) }
+                        for number in 0..<count {
+                            try await client.write(Bytes(noise(size, seed: UInt8(number % 256))))
+                        }
                         try await client.close()
                     }
                     await turns(20, on: loop)
@@ -86,16 +88,15 @@ extension AsyncIOTests {
             try await onNetwork(driver) { loop in
                 let largest = driver == .narrowMemory ? 40 : 40_000
                 try await withPair(on: loop) { accepted, client in
-                    let writers = (1...8).map { writer in
-                        spawn {
-                            for number in 1...20 {
-                                let body = [UInt8](repeating: UInt8(writer), count: largest * number / 20 / writer + 1)
-                                let head = Bytes([UInt8(writer), UInt8(number)] + length(body))
-                                if number % 2 == 0 {
-                                    try await client.write(contentsOf: [head, Bytes(body)])
-                                } else {
-                                    try await client.write(Bytes(Array(head) + body))
-                                }
+                    let writers = spawnEach(8, on: loop) { writer in
+                        let writer = writer + 1
+                        for number in 1...20 {
+                            let body = [UInt8](repeating: UInt8(writer), count: largest * number / 20 / writer + 1)
+                            let head = Bytes([UInt8(writer), UInt8(number)] + length(body))
+                            if number % 2 == 0 {
+                                try await client.write(contentsOf: [head, Bytes(body)])
+                            } else {
+                                try await client.write(Bytes(Array(head) + body))
                             }
                         }
                     }
@@ -111,6 +112,32 @@ extension AsyncIOTests {
                         last[Int(head[0])] = head[1]
                     }
                     for writer in writers { try await writer.value }
+                }
+            }
+        }
+
+        @Test(arguments: Driver.allCases)
+        func `both directions are full at once, and both get through`(driver: Driver) async throws {
+            try await onNetwork(driver) { loop in
+                let there = noise(driver.bulk, seed: 1)
+                let back = noise(driver.bulk, seed: 2)
+                try await withPair(on: loop) { accepted, client in
+                    let writing = [
+                        spawn {
+                            try await client.write(Bytes(there))
+                            try await client.writeEOF()
+                        },
+                        spawn {
+                            try await accepted.write(Bytes(back))
+                            try await accepted.writeEOF()
+                        },
+                    ]
+                    await turns(5, on: loop)
+                    async let answer = client.readAll()
+                    #expect(try await accepted.readAll() == there)
+                    let received = try await answer
+                    #expect(received == back)
+                    for task in writing { try await task.value }
                 }
             }
         }
@@ -155,7 +182,7 @@ extension AsyncIOTests {
                 for abortsPeer in [false, true] {
                     try await withPair(on: loop) { accepted, client in
                         let bytes = Bytes(noise(2 * driver.bulk))
-                        let writers = (0..<3).map { _ in spawn { try await client.write(bytes) } }
+                        let writers = spawnEach(3, on: loop) { _ in try await client.write(bytes) }
                         await turns(5, on: loop)
                         if abortsPeer { accepted.abort() } else { client.abort() }
                         for writer in writers {
@@ -255,7 +282,9 @@ extension AsyncIOTests {
 extension EventLoop {
     /// How many bytes wait to be sent on all connections, as the loop tells people.
     fileprivate var bytesToSend: Int {
-        dump().split(separator: "\n").compactMap { $0.firstMatch(of: /([0-9]+) B to send/) }.reduce(0) { $0 + Int($1.1)! }
+        dump().split(separator: "\n").compactMap { $0.firstMatch(of: /([0-9]+) B to send/) }.reduce(0) {
+            $0 + Int($1.1)!
+        }
     }
 }
 

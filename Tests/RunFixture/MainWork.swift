@@ -65,7 +65,9 @@ extension RunFixture {
                     done.signal()
                 }
                 DispatchQueue.global().async {
-                    for _ in 0..<each { DispatchQueue.main.async { MainActor.assumeIsolated { Tally.shared.count += 1 } } }
+                    for _ in 0..<each {
+                        DispatchQueue.main.async { MainActor.assumeIsolated { Tally.shared.count += 1 } }
+                    }
                 }
             }
             var runs = 0

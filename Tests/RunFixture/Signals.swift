@@ -90,7 +90,10 @@ extension RunFixture {
                 say("heard")
                 heard.signal()
             }
+            let registered = DispatchSemaphore(value: 0)
+            source.setRegistrationHandler { registered.signal() }
             source.resume()
+            registered.wait()
             try AsyncIO.run(configuration()) {
                 say("ready")
                 try await AsyncIO.offload { _ = heard.wait(timeout: .now() + 20) }

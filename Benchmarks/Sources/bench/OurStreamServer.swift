@@ -5,7 +5,7 @@ internal import AsyncIO
 enum OurStreamServer {
     /// Serves until SIGTERM, and returns the exit code.
     ///
-    /// - Parameter executor: Whether what the loop's thread enqueues for Swift's global executor stays on the loop.
+    /// `executor` says whether what the loop's thread enqueues for Swift's global executor stays on the loop.
     static func serve(host: String, port: Int, _ executor: EventLoop.GlobalExecutor) throws -> CInt {
         var configuration = EventLoop.Configuration()
         configuration.globalExecutor = executor

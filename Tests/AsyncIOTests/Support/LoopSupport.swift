@@ -99,6 +99,22 @@ extension EventLoop.Configuration {
     static var real: EventLoop.Configuration { testConfiguration() }
 }
 
+// A virtual clock jumps when the loop has nothing to do, and so it runs ahead of a task that is on its way through
+// Swift's pool, as it is with groups if the loop does not keep jobs. Then such tests take a little real time.
+
+extension EventLoop.Configuration {
+    /// A virtual clock where it is exact, and the real one otherwise.
+    static var paced: EventLoop.Configuration { keepsJobs ? .virtual() : .real }
+}
+
+/// So many seconds of virtual time, or as many of a few milliseconds of real time.
+func ticks(_ count: Int) -> Duration { keepsJobs ? .seconds(count) : .milliseconds(10 * count) }
+
+/// Whether exactly so many ticks have passed, or a little more of real time.
+func isTicks(_ duration: Duration, _ count: Int) -> Bool {
+    keepsJobs ? duration == ticks(count) : duration >= ticks(count) && duration < ticks(count) + .seconds(3)
+}
+
 extension EventLoop {
     /// The time since a virtual clock began.
     var elapsed: Duration { LoopInstant(nanoseconds: 0).duration(to: now) }
@@ -159,10 +175,15 @@ func onForeignThread(_ body: @escaping @Sendable () -> Void) {
 /// Cancels the task that calls.
 func cancelThisTask() { unsafe withUnsafeCurrentTask { unsafe $0?.cancel() } }
 
-/// Whether `body` ends as a wait does whose task was cancelled; on the spot, without a switch of its own.
+/// What `body` throws; on the spot, where the macros would leave the loop.
+func failure<Value>(_ body: () async throws -> Value) async -> (any Error)? {
+    do { _ = try await body() } catch { return error }
+    return nil
+}
+
+/// Whether `body` ends as a wait does whose task was cancelled.
 func isCancelled<Value>(_ body: () async throws -> Value) async -> Bool {
-    do { _ = try await body() } catch { return error is CancellationError }
-    return false
+    await failure(body) is CancellationError
 }
 
 func openDescriptors() -> Int {

@@ -55,13 +55,18 @@ func onNetwork<Value: Sendable>(
     configure(&configuration)
     let watchdog = Watchdog()
     let task = Task { [configuration] in
-        try await onLoop(configuration, collecting: issues, leaving: leftovers, sourceLocation: sourceLocation) { loop in
+        try await onLoop(configuration, collecting: issues, leaving: leftovers, sourceLocation: sourceLocation) {
+            loop in
             watchdog.watch(loop)
             return try await body(loop)
         }
     }
     watchdog.start { task.cancel() }
-    let result = await withTaskCancellationHandler { await task.result } onCancel: { task.cancel() }
+    let result = await withTaskCancellationHandler {
+        await task.result
+    } onCancel: {
+        task.cancel()
+    }
     if let dump = watchdog.stop() { Issue.record("nothing ended the test:\n\(dump)", sourceLocation: sourceLocation) }
     return try result.get()
 }
@@ -85,6 +90,18 @@ func serving<Value>(
         try? await serving.value
         throw error
     }
+}
+
+/// Spawns a task for each number below `count`, isolated to where it is written.
+func spawnEach<Value: Sendable>(
+    _ count: Int,
+    on loop: isolated EventLoop,
+    @_inheritActorContext(always) _ body: @escaping @Sendable @isolated(any) (Int) async throws -> Value
+) -> [LoopTask<Value>] {
+    var tasks: [LoopTask<Value>] = []
+    // Not by `map`, whose closure would be isolated to nothing, and with it what is spawned there.
+    for number in 0..<count { tasks.append(spawn { try await body(number) }) }
+    return tasks
 }
 
 /// Gives `body` the two ends of a connection: the one that a server accepted, and the one that connected.
@@ -197,6 +214,7 @@ func brief(_ error: any Error) -> String {
 }
 
 /// How an operation ends: "ok", or its error in one word.
+@discardableResult
 func ending(_ body: () async throws -> Void) async -> String {
     do {
         try await body()
@@ -271,6 +289,9 @@ final class Latch: Sendable {
 
     /// Waits until it is open, or until the task is cancelled.
     func wait() async throws { try await Self.wait(state, isCancellable: true, on: state.loop) }
+
+    /// Waits until the task is cancelled.
+    func waitUntilCancelled() async { try? await wait() }
 
     /// Waits until it is open, whatever else happens.
     func waitUncancellable() async { try? await Self.wait(state, isCancellable: false, on: state.loop) }

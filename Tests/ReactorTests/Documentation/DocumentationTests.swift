@@ -14,17 +14,20 @@ extension ReactorTests {
         private static func lines(_ text: some StringProtocol) -> [String] {
             text.split(separator: "\n").map {
                 $0.trimmingCharacters(in: .whitespaces).replacing("static func", with: "func")
+                    .replacing("@main struct", with: "struct").replacing("unsafe ", with: "")
             }
             .filter { !$0.isEmpty && !$0.hasPrefix("import ") }
         }
 
         private static func isCompiled(_ example: [String]) throws -> Bool {
-            let compiled = lines(
-                try String(
-                    contentsOf: root.appending(path: "Tests/ReactorTests/Documentation/Examples.swift"),
-                    encoding: .utf8
+            let compiled = try ["Examples", "AsyncExamples"].flatMap { name in
+                lines(
+                    try String(
+                        contentsOf: root.appending(path: "Tests/ReactorTests/Documentation/\(name).swift"),
+                        encoding: .utf8
+                    )
                 )
-            )
+            }
             // Declarations of one example may stand apart; what follows a blank line starts anew there, so each line
             // must be found behind the one before.
             var rest = compiled[...]
@@ -48,7 +51,7 @@ extension ReactorTests {
 
         @Test func `every example in a doc comment is compiled`() throws {
             var count = 0
-            for module in ["Reactor", "AsyncIOTesting"] {
+            for module in ["Reactor", "AsyncIO", "AsyncIOTesting"] {
                 let folder = Self.root.appending(path: "Sources/\(module)")
                 for file in try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
                 where file.pathExtension == "swift" {
@@ -79,9 +82,9 @@ extension ReactorTests {
             return examples
         }
 
-        @Test func `the hour of the README takes no time`() throws {
+        @Test func `the hour of the README takes no time`() async throws {
             let start = ContinuousClock.now
-            #expect(try TestingExample.anHourInNoTime() == .seconds(3600))
+            #expect(try await TestingExample.anHourInNoTime() == .seconds(3600))
             #expect(start.duration(to: .now) < .seconds(5))
         }
 

@@ -4,9 +4,9 @@
 import AsyncIOTesting
 import Reactor
 
-/// README, and `StreamProtocol`.
-enum EchoExample {
-    final class Echo: StreamProtocol {
+/// README.
+enum CallbackEchoExample {
+    final class EchoProtocol: StreamProtocol {
         func dataReceived(_ bytes: Bytes, from transport: StreamTransport, on loop: isolated EventLoop) {
             transport.write(bytes)
         }
@@ -16,22 +16,16 @@ enum EchoExample {
         let loop = try EventLoop()
         try loop.runForever { loop in
             let address = try SocketAddress(host: "127.0.0.1", port: 7777)
-            try loop.listen(on: address) { Echo() }
+            try loop.listen(on: address) { EchoProtocol() }
         }
     }
 }
 
-/// README.
-enum TestingExample {
-    static func anHourInNoTime() throws -> Duration {
-        var configuration = EventLoop.Configuration()
-        configuration.clock = VirtualClock()
-        configuration.network = .memory()
-        let loop = try EventLoop(configuration)
-        defer { loop.close() }
-        return try loop.runUntilComplete { loop, completion in
-            let start = loop.now
-            loop.schedule(after: .seconds(3600)) { completion.succeed(start.duration(to: loop.now)) }
+/// `StreamProtocol`.
+enum EchoExample {
+    final class Echo: StreamProtocol {
+        func dataReceived(_ bytes: Bytes, from transport: StreamTransport, on loop: isolated EventLoop) {
+            transport.write(bytes)
         }
     }
 }

@@ -2,6 +2,7 @@
 
 import AsyncIOTesting
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Reactor
@@ -9,7 +10,26 @@ import Testing
 /// All tests of the reactor.
 ///
 /// One after the other, as they count the descriptors of the process.
-@Suite(.serialized) enum ReactorTests {}
+@Suite(.serialized, Exclusively()) enum ReactorTests {}
+
+/// Keeps each test apart from those of the other test targets.
+struct Exclusively: SuiteTrait, TestTrait, TestScoping {
+    var isRecursive: Bool { true }
+
+    func provideScope(
+        for test: Test,
+        testCase: Test.Case?,
+        performing function: @Sendable @concurrent () async throws -> Void
+    ) async throws {
+        // The scope of a suite holds those of its tests.
+        guard testCase != nil else { return try await function() }
+        await ExclusiveLock.shared.lock()
+        let result: Result<Void, any Error>
+        do { result = .success(try await function()) } catch { result = .failure(error) }
+        await ExclusiveLock.shared.unlock()
+        try result.get()
+    }
+}
 
 /// Runs `body` with a loop of its own, closes the loop, and proves that no handle, callback or descriptor is left.
 ///
