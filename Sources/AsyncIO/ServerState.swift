@@ -107,15 +107,17 @@ final class ServerState {
 
     func drain(_ limit: Duration, on loop: isolated EventLoop) async {
         close()
-        guard active > 0 else { return }
+        // A handler that drains its own server does not wait for itself.
+        let own = connections.values.contains { $0.isOfThisTask } ? 1 : 0
+        guard active > own else { return }
         let park = Park(on: loop)
         drainers.append(park)
         defer { drainers.removeAll { $0 === park } }
         do {
-            try await withTimeout(limit) { [self] in while active > 0 { try await park.wait(on: loop) } }
+            try await withTimeout(limit) { [self] in while active > own { try await park.wait(on: loop) } }
         } catch {
             abort()
-            while active > 0 && loop.isCurrent { await park.waitUncancellable(on: loop) }
+            while active > own, await park.waitUncancellable(on: loop) {}
         }
     }
 
@@ -143,7 +145,7 @@ final class ServerState {
     var isDone: Bool { isClosed && active == 0 && accepted.isEmpty }
 
     func waitForNews(on loop: isolated EventLoop) async throws { try await news.wait(on: loop) }
-    func waitForNewsUncancellable(on loop: isolated EventLoop) async { await news.waitUncancellable(on: loop) }
+    func waitForNewsUncancellable(on loop: isolated EventLoop) async -> Bool { await news.waitUncancellable(on: loop) }
 
     func handlerBegins(_ channel: StreamChannel) {
         connections[ObjectIdentifier(channel)] = channel
@@ -157,12 +159,11 @@ final class ServerState {
         worker.active -= 1
         active -= 1
         if isClosed && worker.active == 0 { worker.news.wake() }
-        guard active == 0 else { return }
-        if isClosed { news.wake() }
+        if active == 0 && isClosed { news.wake() }
         wakeDrainersIfDone()
     }
 
     private func wakeDrainersIfDone() {
-        if active == 0 { for drainer in drainers { drainer.wake() } }
+        if active <= 1 { for drainer in drainers { drainer.wake() } }
     }
 }

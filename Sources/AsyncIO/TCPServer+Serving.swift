@@ -48,8 +48,11 @@ extension TCPServer {
                     let worker = Transfer(worker)
                     group.addImmediateTask { await self.work(worker.value, handler, on: loop) }
                 }
+                // Handlers may have ended already, and the server with them.
+                if state.isDone { break }
                 if abortion != nil {
-                    await state.waitForNewsUncancellable(on: loop)
+                    // Without a loop there are no news; the group waits for its children all the same.
+                    guard await state.waitForNewsUncancellable(on: loop) else { break }
                     continue
                 }
                 do {
@@ -95,7 +98,7 @@ extension TCPServer {
                 }
                 if state.isAborted { group.cancelAll() }
                 if state.isClosed && worker.value.active == 0 { return }
-                await worker.value.news.waitUncancellable(on: loop)
+                guard await worker.value.news.waitUncancellable(on: loop) else { return }
             }
         }
     }
@@ -118,7 +121,8 @@ extension TCPServer {
         channel.setScope(scope)
         do {
             try await scope.run(on: loop) { try await handler(connection) }
-            if scope.wasCancelled { channel.abort() } else { channel.closeSoon() }
+            // A peer that does not take the last bytes in time is no fault of the handler's.
+            if scope.wasCancelled { channel.abort() } else { try? await channel.finish(on: loop) }
         } catch {
             let isOwnLoss = channel.isOwnLoss(error)
             channel.abort()

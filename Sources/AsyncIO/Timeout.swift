@@ -46,6 +46,8 @@ private func race<Value>(
     _ body: Transfer<nonisolated(nonsending) () async throws -> Value>,
     _ isolation: isolated (any Actor)?
 ) async throws -> Transfer<Value> {
+    // Counted from here, whatever the body does before it first waits.
+    let deadline = LoopWait.now.advanced(by: limit)
     let result = await withTaskGroup(of: Step<Value>.self) { group in
         group.addImmediateTask {
             _ = isolation
@@ -53,7 +55,7 @@ private func race<Value>(
         }
         group.addImmediateTask {
             _ = isolation
-            do { try await sleep(for: limit) } catch { return .timerCancelled }
+            do { try await sleep(until: deadline) } catch { return .timerCancelled }
             return .expired
         }
         var expired = false

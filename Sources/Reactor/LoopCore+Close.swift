@@ -43,7 +43,7 @@ extension LoopCore {
         report.droppedCallbacks = dropScheduled()
         report.handles = closeHandles()
         memory?.loopIsClosing()
-        _ = parked.cancelAll()
+        parked.cancelAll()
         mainQueue?.close()
         handles.closeAll()
         // SAFETY: the loop is open until `uv_loop_close` succeeds, and every handle on it is closing.

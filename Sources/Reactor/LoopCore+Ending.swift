@@ -11,16 +11,20 @@ extension LoopCore {
     func endTasks() {
         isEnding = true
         defer { isEnding = false }
+        spawned.cancelAll()
         while spawned.count > 0 {
-            spawned.cancelAll()
             spawned.onEmpty = { [self] in stop() }
             forgetStop()
             runForever()
             spawned.onEmpty = nil
         }
         for _ in 0..<Self.mostTurns {
-            let cancelled = parked.cancelAll()
-            guard cancelled || ready.count > 0 || inbox.hasEntries.load(ordering: .acquiring) else { return }
+            let waits = !parked.isEmpty
+            guard waits || ready.count > 0 || inbox.hasEntries.load(ordering: .acquiring) else { return }
+            // In a turn of the loop, so that what is resumed goes on here.
+            if waits {
+                _ = scheduleSoon({ [self] in parked.cancelAll() }, site: CallSite(file: #fileID, line: #line))
+            }
             runOnce(waiting: false)
         }
     }

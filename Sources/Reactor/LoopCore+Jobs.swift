@@ -2,6 +2,7 @@
 // somewhere: one that is dropped leaves its task, or the actor that it drains, waiting for ever.
 
 internal import CReactor
+internal import Dispatch
 
 extension LoopCore {
     /// Runs a job as what it came for.
@@ -50,6 +51,8 @@ extension LoopCore {
     }
 
     private func resumeKeeping(_ continuation: UnsafeContinuation<Bool, Never>, _ value: Bool) {
+        // A loop that closes runs nothing any more.
+        guard state == .running || state == .idle else { return unsafe continuation.resume(returning: value) }
         unsafe creactor_set_keeping_loop(UnsafeMutableRawPointer(mutating: identity))
         unsafe continuation.resume(returning: value)
         creactor_set_keeping_loop(nil)
@@ -57,7 +60,7 @@ extension LoopCore {
 
     /// Takes a job that is to run when time has passed, as `Task.sleep` makes them.
     func sleep(_ job: UnownedJob, for delay: Duration) {
-        let sleeper = SleepingJob(job)
+        let sleeper = SleepingJob(job, until: LoopInstant.system.advanced(by: delay))
         let deadline = now.advanced(by: delay)
         _ = schedule(
             at: deadline,
@@ -82,17 +85,27 @@ enum HandedBack {
         // SAFETY: an unowned job is one pointer, and the runtime takes over the reference that it stands for.
         unsafe creactor_enqueue_global(unsafeBitCast(job, to: UnsafeMutableRawPointer.self))
     }
+
+    /// The same when time has passed.
+    static func enqueue(_ job: UnownedJob, after delay: Duration) {
+        let nanoseconds = max(0, min(delay.saturatedNanoseconds, .max / 2))
+        DispatchQueue.global().asyncAfter(deadline: .now() + .nanoseconds(Int(nanoseconds))) { enqueue(job) }
+    }
 }
 
-/// A job that sleeps on a loop: if the loop drops it, it goes on on the global executor.
+/// A job that sleeps on a loop: if the loop drops it, it goes on sleeping without one.
 private final class SleepingJob {
     private var job: UnownedJob?
+    private let deadline: LoopInstant
 
-    init(_ job: UnownedJob) { self.job = job }
+    init(_ job: UnownedJob, until deadline: LoopInstant) {
+        self.job = job
+        self.deadline = deadline
+    }
 
     func take() -> UnownedJob? { job.take() }
 
     deinit {
-        if let job { HandedBack.enqueue(job) }
+        if let job { HandedBack.enqueue(job, after: LoopInstant.system.duration(to: deadline)) }
     }
 }

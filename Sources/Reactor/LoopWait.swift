@@ -12,6 +12,9 @@ package enum LoopWait {
         try await loop.sleep(for: delay)
     }
 
+    /// The present instant on the loop's clock; without a loop, on the system's.
+    package static var now: LoopInstant { LoopCore.current?.now ?? .system }
+
     /// Waits until the loop's clock has reached an instant.
     ///
     /// - Throws: `CancellationError`.

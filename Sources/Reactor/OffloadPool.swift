@@ -41,7 +41,8 @@ package final class OffloadPool: Sendable {
         unsafe lastID += 1
         let id = unsafe lastID
         unsafe queue.append((id, work))
-        if unsafe idle > 0 {
+        // An idle thread that was woken counts as idle until it has taken its work.
+        if unsafe queue.count - head <= idle {
             unsafe creactor_mutex_signal(mutex)
         } else if unsafe threads < limit {
             let error = unsafe creactor_thread_start("asyncio-offload", { _ in OffloadPool.shared.work() }, nil)

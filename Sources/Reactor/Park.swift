@@ -92,9 +92,12 @@ public final class Park {
         guard begin() else { throw CancellationError() }
     }
 
-    package func waitUncancellable(on loop: isolated EventLoop) async {
-        guard begin() else { return }
+    /// Waits, and returns true; or returns false if the loop takes no waits any more.
+    @discardableResult
+    package func waitUncancellable(on loop: isolated EventLoop) async -> Bool {
+        guard begin() else { return false }
         _ = unsafe await withUnsafeContinuation { unsafe store($0) }
+        return true
     }
 
     package func wait(on loop: isolated EventLoop) async throws {
@@ -120,6 +123,9 @@ public final class Park {
             return true
         }
     }
+
+    /// Whether the scope hears of the cancellation of the calling task.
+    var isScopeOfThisTask: Bool { scope?.isOfThisTask ?? false }
 
     /// Begins a wait of the task whose cancellation the scope hears of.
     ///
@@ -259,12 +265,10 @@ final class Parked {
         unsafe park.next?._withUnsafeGuaranteedRef { unsafe $0.previous = park.previous }
     }
 
+    var isEmpty: Bool { unsafe first == nil }
+
     /// Ends all waits as if their tasks had been cancelled.
-    ///
-    /// Returns whether there were any.
-    func cancelAll() -> Bool {
-        guard unsafe first != nil else { return false }
+    func cancelAll() {
         while let park = unsafe first { unsafe park.takeUnretainedValue().cancel() }
-        return true
     }
 }

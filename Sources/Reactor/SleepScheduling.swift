@@ -6,7 +6,6 @@
 
 #if os(Linux) && compiler(>=6.3)
 @_spi(ExperimentalScheduling) internal import _Concurrency
-internal import Dispatch
 
 extension LoopExecutor: SchedulingExecutor {
     func enqueue<C: Clock>(
@@ -15,7 +14,7 @@ extension LoopExecutor: SchedulingExecutor {
         tolerance: C.Duration?,
         clock: C
     ) {
-        sleep(UnownedJob(job), for: SleepFallback.duration(delay))
+        sleep(UnownedJob(job), for: RuntimeClock.duration(delay))
     }
 
     func enqueue<C: Clock>(
@@ -24,7 +23,7 @@ extension LoopExecutor: SchedulingExecutor {
         tolerance: C.Duration?,
         clock: C
     ) {
-        sleep(UnownedJob(job), for: SleepFallback.duration(clock.now.duration(to: instant)))
+        sleep(UnownedJob(job), for: RuntimeClock.duration(clock.now.duration(to: instant)))
     }
 
     private func sleep(_ job: UnownedJob, for delay: Duration) {
@@ -32,7 +31,7 @@ extension LoopExecutor: SchedulingExecutor {
         if core.keepsJobs && core.isRunningHere {
             core.sleep(job, for: delay)
         } else {
-            SleepFallback.sleep(job, for: delay)
+            HandedBack.enqueue(job, after: delay)
         }
     }
 }
@@ -44,7 +43,7 @@ extension MainLoopExecutor: SchedulingExecutor {
         tolerance: C.Duration?,
         clock: C
     ) {
-        sleepAnywhere(UnownedJob(job), for: SleepFallback.duration(delay))
+        sleepAnywhere(UnownedJob(job), for: RuntimeClock.duration(delay))
     }
 
     func enqueue<C: Clock>(
@@ -53,11 +52,11 @@ extension MainLoopExecutor: SchedulingExecutor {
         tolerance: C.Duration?,
         clock: C
     ) {
-        sleepAnywhere(UnownedJob(job), for: SleepFallback.duration(clock.now.duration(to: instant)))
+        sleepAnywhere(UnownedJob(job), for: RuntimeClock.duration(clock.now.duration(to: instant)))
     }
 
     private func sleepAnywhere(_ job: UnownedJob, for delay: Duration) {
-        if !sleep(job, for: delay) { SleepFallback.sleep(job, for: delay) }
+        if !sleep(job, for: delay) { HandedBack.enqueue(job, after: delay) }
     }
 }
 
@@ -68,7 +67,7 @@ extension LoopTaskExecutor: SchedulingExecutor {
         tolerance: C.Duration?,
         clock: C
     ) {
-        sleep(UnownedJob(job), for: SleepFallback.duration(delay))
+        sleep(UnownedJob(job), for: RuntimeClock.duration(delay))
     }
 
     func enqueue<C: Clock>(
@@ -77,7 +76,7 @@ extension LoopTaskExecutor: SchedulingExecutor {
         tolerance: C.Duration?,
         clock: C
     ) {
-        sleep(UnownedJob(job), for: SleepFallback.duration(clock.now.duration(to: instant)))
+        sleep(UnownedJob(job), for: RuntimeClock.duration(clock.now.duration(to: instant)))
     }
 
     private func sleep(_ job: UnownedJob, for delay: Duration) {
@@ -85,24 +84,17 @@ extension LoopTaskExecutor: SchedulingExecutor {
         if core.keepsJobs && core.isRunningHere {
             core.sleep(job, for: delay)
         } else {
-            SleepFallback.sleep(job, for: delay)
+            HandedBack.enqueue(job, after: delay)
         }
     }
 }
 
-/// What sleeping does where no loop serves it.
-private enum SleepFallback {
-    /// The runtime asks for its own clocks only, both of which count in `Duration`.
+/// The clocks that the runtime asks for.
+private enum RuntimeClock {
+    /// They are its own, both of which count in `Duration`.
     static func duration<D: DurationProtocol>(_ duration: D) -> Duration {
         if let duration = duration as? Duration { return duration }
         fault("Task.sleep on a clock that does not count in Swift.Duration cannot be scheduled by an EventLoop.")
-    }
-
-    static func sleep(_ job: UnownedJob, for delay: Duration) {
-        let nanoseconds = max(0, min(delay.saturatedNanoseconds, .max / 2))
-        DispatchQueue.global().asyncAfter(deadline: .now() + .nanoseconds(Int(nanoseconds))) {
-            HandedBack.enqueue(job)
-        }
     }
 }
 #endif

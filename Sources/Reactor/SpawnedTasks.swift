@@ -7,6 +7,8 @@ package final class SpawnedTasks {
     private var last: UInt64 = 0
     /// Called when the last one has ended, while somebody waits for that.
     var onEmpty: (() -> Void)?
+    /// Whether what is spawned from here on is cancelled at once.
+    private var isEnding = false
 
     /// How many have not ended.
     package var count: Int { cancels.count }
@@ -18,7 +20,10 @@ package final class SpawnedTasks {
     }
 
     /// Lists a task, and how to cancel it.
-    package func insert(_ id: UInt64, cancel: @escaping @Sendable () -> Void) { cancels[id] = cancel }
+    package func insert(_ id: UInt64, cancel: @escaping @Sendable () -> Void) {
+        cancels[id] = cancel
+        if isEnding { cancel() }
+    }
 
     /// A task has ended.
     package func remove(_ id: UInt64) {
@@ -26,8 +31,9 @@ package final class SpawnedTasks {
         if cancels.isEmpty { onEmpty?() }
     }
 
-    /// Cancels all, oldest first.
+    /// Cancels all, oldest first, and what is spawned later.
     func cancelAll() {
+        isEnding = true
         for (_, cancel) in cancels.sorted(by: { $0.key < $1.key }) { cancel() }
     }
 }

@@ -257,6 +257,15 @@ package final class StreamChannel: StreamProtocol {
         if let failure { throw failure }
     }
 
+    /// Closes, and waits if something is still to be sent.
+    package func finish(on loop: isolated EventLoop) async throws {
+        closeSoon()
+        if let transport = heldTransport, transport.writeBufferSize > 0 { try await close(on: loop) }
+    }
+
+    /// Whether the calling task is the handler that the connection belongs to.
+    package var isOfThisTask: Bool { arrival.isScopeOfThisTask }
+
     /// Closes after what was written has been sent, and does not wait.
     package func closeSoon() {
         heldTransport?.close()

@@ -273,6 +273,7 @@ extension AsyncIOTests {
 }
 
 /// How many are somewhere, and how many were at most.
+// SAFETY: what changes is guarded by its lock.
 private final class Level: @unchecked Sendable {
     // SAFETY: both under the lock.
     private let lock = NSLock()

@@ -221,6 +221,30 @@ extension AsyncIOTests {
             #expect(ends.all.sorted() == ["0", "1", "2"].flatMap { ["\($0) cancelled here", "\($0) returned here"] })
         }
 
+        @Test(arguments: bothModes)
+        func `a wait that is under way when its loop is closed, without the end of a run, ends too`(
+            mode: EventLoop.GlobalExecutor
+        ) async throws {
+            let ended = Gate()
+            onForeignThread {
+                do {
+                    let loop = try EventLoop(.virtual(mode))
+                    try loop.runForever { loop in
+                        let place = Place(on: loop)
+                        Task {
+                            #expect(await isCancelled { try await place.wait(on: loop) })
+                            ended.open()
+                        }
+                        loop.schedule(after: .seconds(1)) { loop.stop() }
+                    }
+                    loop.close()
+                } catch {
+                    Issue.record(error)
+                }
+            }
+            #expect(try await AsyncIO.offload { ended.pass(within: 5) })
+        }
+
         @Test func `on a closed loop no wait begins`() async throws {
             let (loop, place) = try await onLoop { loop in (loop, Place(on: loop)) }
             #expect(await isCancelled { try await place.wait(on: loop) })

@@ -157,9 +157,9 @@ extension AsyncIOTests {
             #expect(run.lines == [Self.clean, Self.clean, "ok: the actor answers", "end"])
         }
 
-        @Test func `two pieces of offloaded work run at once where one thread is idle`() async throws {
+        @Test func `offloaded work runs at once, also where one thread is idle`() async throws {
             let run = try await Fixture.run("offload")
-            #expect(run.lines == ["ok: both run at once", Self.clean, "end"])
+            #expect(run.lines == ["ok: all run at once", Self.clean, "end"])
         }
 
         // MARK: Signals

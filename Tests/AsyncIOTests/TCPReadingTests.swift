@@ -118,6 +118,43 @@ extension AsyncIOTests {
         }
 
         @Test(arguments: Driver.allCases)
+        func `a handler's own task and its children are refused while the other reads`(driver: Driver) async throws {
+            try await onNetwork(driver) { loop in
+                let ends = Recorder<String>()
+                try await serving(on: loop) { connection in
+                    async let child = connection.read(exactly: 3)
+                    await turns(3, on: loop)
+                    ends.append(await ending { _ = try await connection.read() })
+                    try await connection.write("1")
+                    ends.append(String(decoding: try await child, as: UTF8.self))
+                    let other = spawn {
+                        await turns(3, on: loop)
+                        ends.append(await ending { _ = try await connection.read() })
+                        try await connection.write("2")
+                    }
+                    ends.append(try await connection.text(3))
+                    try await other.value
+                    // Whoever closes ends the other's read.
+                    let closer = spawn {
+                        await turns(3, on: loop)
+                        try await connection.close()
+                    }
+                    ends.append(await ending { _ = try await connection.read() })
+                    try await closer.value
+                } while: { server in
+                    let client = try await server.client()
+                    #expect(try await client.text(1) == "1")
+                    try await client.write("abc")
+                    #expect(try await client.text(1) == "2")
+                    try await client.write("def")
+                    #expect(try await client.read() == nil)
+                    try await client.close()
+                }
+                #expect(ends.all == ["busyReader", "abc", "busyReader", "def", "closed"])
+            }
+        }
+
+        @Test(arguments: Driver.allCases)
         func `what came before the end is read although the end is there`(driver: Driver) async throws {
             try await onNetwork(driver) { loop in
                 try await withPair(on: loop) { accepted, client in

@@ -89,25 +89,23 @@ extension RunFixture {
 
         "offload": {
             try AsyncIO.run(configuration()) {
-                // One thread of the pool is idle, and two pieces of work come that need each other.
+                // One thread of the pool is idle, and four pieces of work come that need each other.
                 try await AsyncIO.offload {}
                 try await AsyncIO.sleep(for: .milliseconds(50))
-                let (first, second) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
-                let met = try await gather(
-                    {
+                let arrivals = (0..<4).map { _ in DispatchSemaphore(value: 0) }
+                var pieces: [LoopTask<Bool>] = []
+                for place in 0..<4 {
+                    let piece = spawn {
                         try await AsyncIO.offload {
-                            first.signal()
-                            return second.wait(timeout: .now() + 3) == .success
-                        }
-                    },
-                    {
-                        try await AsyncIO.offload {
-                            second.signal()
-                            return first.wait(timeout: .now() + 3) == .success
+                            for _ in 0..<4 { arrivals[place].signal() }
+                            return arrivals.allSatisfy { $0.wait(timeout: .now() + 2) == .success }
                         }
                     }
-                )
-                check(met == (true, true), "both run at once")
+                    pieces.append(piece)
+                }
+                var met = true
+                for piece in pieces where try await !piece.value { met = false }
+                check(met, "all run at once")
             }
         },
     ]

@@ -128,6 +128,7 @@ extension EventLoop {
 }
 
 /// What happened, in order, told by any thread.
+// SAFETY: what changes is guarded by its lock.
 final class Recorder<Element: Sendable>: @unchecked Sendable {
     // SAFETY: `elements` under the lock, which is not Synchronization's, as the thread sanitizer does not know that.
     private let lock = NSLock()
@@ -141,6 +142,7 @@ final class Recorder<Element: Sendable>: @unchecked Sendable {
 struct Refusal: Error, Hashable { var name = "" }
 
 /// Where one thread waits for others.
+// SAFETY: what changes is guarded by its lock.
 final class Gate: @unchecked Sendable {
     // SAFETY: `count` under the condition's lock.
     private let condition = NSCondition()

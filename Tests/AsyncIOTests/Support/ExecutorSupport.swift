@@ -1,0 +1,14 @@
+// Actors for ExecutorTests: one of the usual kind, one that lives on a loop, and what else there is to be on.
+
+import AsyncIO
+
+actor Ordinary {
+    func isOn(_ loop: EventLoop) -> Bool { loop.isCurrent }
+}
+
+actor Placed {
+    private let loop: EventLoop
+    init(on loop: EventLoop) { self.loop = loop }
+    nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.unownedExecutor }
+    func isOnLoop() -> Bool { loop.isCurrent }
+}
