@@ -35,7 +35,9 @@ extension AsyncIOTests {
             let value = try await onLoop(.paced, collecting: issues) { _ in
                 for name in ["first", nil, "third"] {
                     spawn(name: name) {
-                        do { try await AsyncIO.sleep(for: .seconds(3_600)) } catch { throw Refusal(name: name ?? "none") }
+                        do { try await AsyncIO.sleep(for: .seconds(3_600)) } catch {
+                            throw Refusal(name: name ?? "none")
+                        }
                     }
                 }
                 spawn { try await AsyncIO.sleep(for: .seconds(3_600)) }
@@ -133,9 +135,10 @@ extension AsyncIOTests {
             // Those that wait in a group come by way of the pool, if the loop does not keep jobs.
             #expect(keepsJobs ? ends.count == 6 : await eventually { ends.count == 6 })
             #expect(
-                ends.all.sorted() == ["gather", "offload", "park", "sleep", "timeout", "until"].map {
-                    "\($0) CancellationError true"
-                }
+                ends.all.sorted()
+                    == ["gather", "offload", "park", "sleep", "timeout", "until"].map {
+                        "\($0) CancellationError true"
+                    }
             )
         }
 
@@ -217,7 +220,9 @@ extension AsyncIOTests {
                 }
                 Task(executorPreference: loop.taskExecutor) {
                     await withCheckedContinuation { continuation in
-                        DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(20)) { continuation.resume() }
+                        DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(20)) {
+                            continuation.resume()
+                        }
                     }
                     seen.append("preferring")
                 }

@@ -128,7 +128,8 @@ extension AsyncIOTests {
 
         @Test func `in code without isolation that began on the spot Task.yield does not stay`() async throws {
             try await onLoop(.virtual(.loop)) { loop in
-                await withKnownIssue("The runtime asks its own default executor, past all hooks.", isIntermittent: true) {
+                await withKnownIssue("The runtime asks its own default executor, past all hooks.", isIntermittent: true)
+                {
                     #expect(await goesOn(loop) { for _ in 0..<100 { await Task.yield() } })
                 }
             }
@@ -377,10 +378,8 @@ private func immediateChild(_ loop: isolated EventLoop) async -> [Bool] {
 
 @concurrent private func concurrentFunction(_ loop: EventLoop) async -> Bool { loop.isCurrent }
 
-@MainActor private func mainActorIsOn(_ loop: EventLoop) -> Bool { loop.isCurrent }
-
 /// Waits for a foreign thread, which resumes when this waits, and not before.
-private func resumedByForeigner(_ loop: EventLoop) async {
+func resumedByForeigner(_ loop: EventLoop) async {
     await withCheckedContinuation { continuation in
         _ = try? loop.submit { _ in onForeignThread { continuation.resume() } }
     }
@@ -396,12 +395,5 @@ private func preferringTask(_ loop: EventLoop) -> Task<[Bool], Never> {
         here.append(loop.isCurrent)
         await concurrentFunction(loop) ? here.append(loop.isCurrent) : here.append(false)
         return here
-    }
-}
-
-private func spawnWithoutIsolation(_ loop: EventLoop) -> LoopTask<Bool> {
-    spawn {
-        await resumedByForeigner(loop)
-        return loop.isCurrent
     }
 }

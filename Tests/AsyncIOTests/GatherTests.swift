@@ -237,7 +237,11 @@ extension AsyncIOTests {
             try await onLoop { loop in
                 let tally = LoopBound(Tally(), on: loop)
                 // Nothing in these names the loop.
-                let here = try await gather({ await add(to: tally) }, { await add(to: tally) }, { await add(to: tally) })
+                let here = try await gather(
+                    { await add(to: tally) },
+                    { await add(to: tally) },
+                    { await add(to: tally) }
+                )
                 #expect(here == (true, true, true))
                 #expect(tally.ifHere?.count == 600)
                 #expect(loop.isCurrent)

@@ -276,7 +276,9 @@ private struct Fixture: Sendable {
         return Fixture(lines: lines, end: signal == 0 ? .exited(status >> 8 & 0xff) : .killed(signal))
     }
 
-    /// What the process has written; nil at its end. One that is silent for a minute is killed.
+    /// What the process has written; nil at its end.
+    ///
+    /// One that is silent for a minute is killed.
     private static func next(from descriptor: CInt, orKill process: pid_t) -> [UInt8]? {
         var wait = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         if unsafe poll(&wait, 1, 60_000) == 0 { kill(process, SIGKILL) }

@@ -107,7 +107,8 @@ extension AsyncIOTests {
             }
         }
 
-        @Test func `cancelling the caller cancels the body and stays a cancellation, behaviours 64 and 67`() async throws
+        @Test func `cancelling the caller cancels the body and stays a cancellation, behaviours 64 and 67`()
+            async throws
         {
             // test_cancel_wait_for, test_foreign_cancel_doesnt_timeout_if_not_expired
             try await onLoop(.paced) { loop in
@@ -201,7 +202,9 @@ extension AsyncIOTests {
                         do {
                             try await withTimeout(ticks(10)) { try await AsyncIO.sleep(for: ticks(3_600)) }
                         } catch let error as TimeoutError {
-                            order.append("inner \(error.limit == ticks(10)) \(isTicks(start.duration(to: loop.now), 10))")
+                            order.append(
+                                "inner \(error.limit == ticks(10)) \(isTicks(start.duration(to: loop.now), 10))"
+                            )
                         }
                         try await AsyncIO.sleep(for: ticks(3_600))
                     }

@@ -220,7 +220,8 @@ extension AsyncIOTests {
             }
         }
 
-        @Test func `a thread that waits in vain gets an error, and the operation is cancelled, behaviour 37`() async throws
+        @Test func `a thread that waits in vain gets an error, and the operation is cancelled, behaviour 37`()
+            async throws
         {
             // test_run_coroutine_threadsafe_with_timeout
             let ends = Recorder<String>()

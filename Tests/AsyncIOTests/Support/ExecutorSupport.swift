@@ -12,3 +12,12 @@ actor Placed {
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.unownedExecutor }
     func isOnLoop() -> Bool { loop.isCurrent }
 }
+
+func spawnWithoutIsolation(_ loop: EventLoop) -> LoopTask<Bool> {
+    spawn {
+        await resumedByForeigner(loop)
+        return loop.isCurrent
+    }
+}
+
+@MainActor func mainActorIsOn(_ loop: EventLoop) -> Bool { loop.isCurrent }
