@@ -84,7 +84,7 @@ extension LoopCore {
             case .job: handBack(entry)
             }
         }
-        return callbacks.removeAll().count + submissions
+        return callbacks.removeAll().count - sleepingJobs + submissions
     }
 
     /// Closes everything that is not the loop's own and names it.

@@ -60,11 +60,15 @@ extension LoopCore {
 
     /// Takes a job that is to run when time has passed, as `Task.sleep` makes them.
     func sleep(_ job: UnownedJob, for delay: Duration) {
+        sleepingJobs += 1
         let sleeper = SleepingJob(job, until: LoopInstant.system.advanced(by: delay))
         let deadline = now.advanced(by: delay)
         _ = schedule(
             at: deadline,
-            { [self] in if let job = sleeper.take() { enqueue(ReadyEntry(job: job, .kept)) } },
+            { [self] in
+                sleepingJobs -= 1
+                if let job = sleeper.take() { enqueue(ReadyEntry(job: job, .kept)) }
+            },
             site: CallSite(file: #fileID, line: #line)
         )
     }

@@ -90,6 +90,8 @@ final class LoopCore {
     let spawned = SpawnedTasks()
     /// Whether the run is over and its tasks are being ended.
     var isEnding = false
+    /// How many jobs sleep on the loop, which go on elsewhere if it closes.
+    var sleepingJobs = 0
     /// How many pieces of work are under way elsewhere whose end this loop will hear of: virtual time waits for them.
     var workElsewhere = 0
     /// Whether the next job that comes for the global executor is to run at once, and that job: see `resumeNow`.

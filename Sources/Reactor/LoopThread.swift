@@ -1,6 +1,7 @@
 // A loop on a thread of its own, for async code that has none: tests, `async` main functions, libraries.
 
 internal import CReactor
+internal import Synchronization
 
 /// A thread that makes a loop, runs it until it is told to end, and closes it.
 @safe
@@ -8,6 +9,7 @@ package final class LoopThread: Sendable {
     private let configuration: EventLoop.Configuration
     private let started = OneShot<EventLoop>()
     private let ended = OneShot<Void>()
+    private let isEnding = Atomic<Bool>(false)
 
     private init(_ configuration: EventLoop.Configuration) { self.configuration = configuration }
 
@@ -26,6 +28,7 @@ package final class LoopThread: Sendable {
 
     /// Ends the loop's tasks, closes it, and returns when that is done.
     package func end(_ loop: EventLoop) async {
+        isEnding.store(true, ordering: .releasing)
         _ = try? loop.submit { loop in loop.stop() }
         try? await ended.value
     }
@@ -37,7 +40,8 @@ package final class LoopThread: Sendable {
             let loop = try EventLoop(thread.configuration)
             let core = unsafe loop.core
             thread.started.complete(.success(loop))
-            core.runForever()
+            // Code on the loop may stop it; that ends neither the body nor its loop.
+            repeat { core.runForever() } while !thread.isEnding.load(ordering: .acquiring)
             core.endTasks()
             core.closeHere()
         } catch {

@@ -235,6 +235,53 @@ extension AsyncIOTests {
             #expect(seen.all.filter { $0 != "preferring" } == ["10 true", "20 true", "end"])
         }
 
+        @Test(arguments: bothModes)
+        func `whatever other threads do while a loop closes, every task ends`(
+            mode: EventLoop.GlobalExecutor
+        ) async throws {
+            let (rounds, width) = (50, 10)
+            let ends = Recorder<String>()
+            var configuration = EventLoop.Configuration.real
+            configuration.globalExecutor = mode
+            for round in 0..<rounds {
+                try await onLoop(configuration, leaving: Recorder()) { loop in
+                    // Not `loop`, whose name would bring these onto it.
+                    let target = loop
+                    for number in 0..<width {
+                        let waiter = Task.detached {
+                            _ = try? await target.run { _ in try await AsyncIO.sleep(for: .seconds(3_600)) }
+                            ends.append("waiter")
+                        }
+                        onForeignThread {
+                            for _ in 0..<(round * number) { _ = target.isCurrent }
+                            waiter.cancel()
+                        }
+                        Task.detached {
+                            for _ in 0..<20 { _ = await target.now }
+                            ends.append("visitor")
+                        }
+                        Task.detached {
+                            _ = try? await target.run { _ in try await AsyncIO.offload { _ = target.isCurrent } }
+                            ends.append("worker")
+                        }
+                        onForeignThread {
+                            _ = try? target.runBlocking { _ in for _ in 0..<5 { await AsyncIO.yield() } }
+                            ends.append("thread")
+                        }
+                        spawn {
+                            await AsyncIO.yield()
+                            ends.append("spawned")
+                        }
+                    }
+                    for _ in 0..<round { await AsyncIO.yield() }
+                }
+            }
+            #expect(await eventually { ends.count == 5 * rounds * width })
+            for name in ["waiter", "visitor", "worker", "thread", "spawned"] {
+                #expect(ends.all.count { $0 == name } == rounds * width, "\(name)")
+            }
+        }
+
         // MARK: The loop
 
         @Test func `what was scheduled and never ran is counted, and what was open is named`() async throws {

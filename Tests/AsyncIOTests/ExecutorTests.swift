@@ -222,106 +222,7 @@ extension AsyncIOTests {
                 #expect(isolated)
             }
         }
-
-        // MARK: Task.sleep
-
-        @Test(arguments: SleepForm.allCases)
-        func `Task.sleep in all its forms takes the loop's time and stays there`(form: SleepForm) async throws {
-            try await onLoop(.virtual(.loop)) { loop in
-                // The runtime counts from its own clock, and so the loop gets what is left of an hour.
-                try await form.sleep(.seconds(3_600))
-                #expect(loop.isCurrent)
-                #expect(loop.elapsed > .seconds(3_590) && loop.elapsed <= .seconds(3_600))
-                #expect(await taskWithoutIsolation(loop) { try? await form.sleep(.seconds(3_600)) })
-                #expect(loop.elapsed > .seconds(7_180) && loop.elapsed <= .seconds(7_200))
-                #expect(loop.timers == 0)
-            }
-        }
-
-        @Test func `in code without isolation that began on the spot it takes real time and leaves`() async throws {
-            try await onLoop(.virtual(.loop)) { loop in
-                await withKnownIssue("The runtime asks its own default executor, past all hooks.") {
-                    #expect(await goesOn(loop) { try? await SwiftSleep.sleep(for: .milliseconds(1)) })
-                    #expect(loop.elapsed > .zero)
-                }
-            }
-        }
-
-        @Test(arguments: SleepForm.allCases)
-        func `without a loop that keeps jobs Task.sleep takes real time, and isolated code comes back`(
-            form: SleepForm
-        ) async throws {
-            try await onLoop(.virtual(.pool)) { loop in
-                let start = ContinuousClock.now
-                try await form.sleep(.milliseconds(1))
-                #expect(loop.isCurrent)
-                #expect(start.duration(to: .now) >= .milliseconds(1))
-                #expect(await !taskWithoutIsolation(loop) { try? await form.sleep(.milliseconds(1)) })
-                #expect(loop.elapsed == .zero)
-            }
-        }
-
-        @Test(arguments: bothModes)
-        func `Task.sleep that is cancelled ends at once and leaves nothing that counts`(mode: Mode) async throws {
-            var configuration = EventLoop.Configuration.real
-            configuration.globalExecutor = mode
-            try await onLoop(configuration) { loop in
-                let start = loop.now
-                let sleeper = Task {
-                    loop.assertIsolated()
-                    do { try await SwiftSleep.sleep(for: .seconds(3_600)) } catch { return error is CancellationError }
-                    return false
-                }
-                await AsyncIO.yield()
-                sleeper.cancel()
-                #expect(await sleeper.value)
-                #expect(start.duration(to: loop.now) < .seconds(60))
-            }
-        }
-
-        @Test(arguments: bothModes)
-        func `a detached task of the loop sleeps on it if it keeps jobs`(mode: Mode) async throws {
-            let span = mode == .loop ? Duration.seconds(60) : .milliseconds(1)
-            try await onLoop(.virtual(mode)) { loop in
-                let task = Task.detached {
-                    try await SwiftSleep.sleep(for: span)
-                    return loop.isCurrent
-                }
-                let here = try await task.value
-                #expect(here == (mode == .loop))
-                #expect(loop.elapsed > (mode == .loop ? .seconds(59) : .seconds(-1)) && loop.elapsed <= span)
-            }
-        }
     }
-}
-
-/// The ways in which the standard library sleeps.
-enum SleepForm: CaseIterable {
-    case `for`
-    case forSuspending
-    case untilContinuous
-    case untilSuspending
-    case nanoseconds
-    case unlabelled
-
-    func sleep(_ duration: Duration) async throws {
-        switch self {
-        case .for: try await SwiftSleep.sleep(for: duration)
-        case .forSuspending: try await SwiftSleep.sleep(for: duration, clock: .suspending)
-        case .untilContinuous: try await SwiftSleep.sleep(until: .now + duration, clock: .continuous)
-        case .untilSuspending: try await SwiftSleep.sleep(until: .now + duration, clock: .suspending)
-        case .nanoseconds: try await SwiftSleep.sleep(nanoseconds: UInt64(duration / .nanoseconds(1)))
-        case .unlabelled: await (Old() as any Unlabelled).doze(UInt64(duration / .nanoseconds(1)))
-        }
-    }
-}
-
-/// Calls what is deprecated by way of a requirement that is not.
-private protocol Unlabelled { func doze(_ nanoseconds: UInt64) async }
-
-private struct Old: Unlabelled {
-    @available(*, deprecated)
-    func doze(_ nanoseconds: UInt64) async { await SwiftSleep.sleep(nanoseconds) }
 }
 
 // Functions of no isolation, called by code that has the loop's.
@@ -339,7 +240,7 @@ private func immediateTask(_ loop: EventLoop) async -> [Bool] {
 }
 
 /// Whether a task without isolation that begins on the loop is there after it has waited.
-private func goesOn(_ loop: EventLoop, _ wait: @escaping @Sendable () async -> Void) async -> Bool {
+func goesOn(_ loop: EventLoop, _ wait: @escaping @Sendable () async -> Void) async -> Bool {
     await Task.immediate {
         #expect(loop.isCurrent)
         await wait()
@@ -348,7 +249,7 @@ private func goesOn(_ loop: EventLoop, _ wait: @escaping @Sendable () async -> V
 }
 
 /// The same for one that is enqueued.
-private func taskWithoutIsolation(_ loop: EventLoop, _ wait: @escaping @Sendable () async -> Void) async -> Bool {
+func taskWithoutIsolation(_ loop: EventLoop, _ wait: @escaping @Sendable () async -> Void) async -> Bool {
     await Task {
         await wait()
         return loop.isCurrent

@@ -44,6 +44,10 @@ extension AsyncIOTests {
             #expect(try await Fixture.run("locals").lines.contains("label outer"))
         }
 
+        @Test func `stopping the loop does not end the run`() async throws {
+            #expect(try await Fixture.run("stop").lines.suffix(2) == ["value 42", "end"])
+        }
+
         // MARK: Where a run is refused
 
         @Test(arguments: ["nested", "nested-callback"])
@@ -64,7 +68,7 @@ extension AsyncIOTests {
         @Test func `while it runs the loop is the main actor, and calls between them take no hop`() async throws {
             let run = try await Fixture.run("isolation")
             #expect(run.failures == [])
-            #expect(run.lines.count { $0.hasPrefix("ok: ") } == 12)
+            #expect(run.lines.count { $0.hasPrefix("ok: ") } == 13)
             #expect(run.end == .exited(0))
         }
 
@@ -95,6 +99,13 @@ extension AsyncIOTests {
             )
             #expect(run.lines.last == "end")
             #expect(run.end == .exited(0), "\(run.lines)")
+        }
+
+        @Test func `a main actor's task that sleeps when a run ends sleeps on, and wakes in the next`() async throws {
+            let run = try await Fixture.run("main-sleep")
+            #expect(run.failures == [])
+            #expect(run.lines.contains("ok: the sleep is not cut short"))
+            #expect(run.lines.contains("woken") && run.lines.last == "end")
         }
 
         @Test func `nothing is lost when other threads enqueue while runs begin and end`() async throws {

@@ -1,5 +1,6 @@
 // Sleeping and yielding on a loop: how long it takes, in which order sleepers wake, and what is left of a sleep that was
-// cancelled. The clock is virtual, so that every time is exact; the real one only shows that no sleep is short.
+// cancelled. The clock is virtual, so that every time is exact; the real one only shows that no sleep is short. And
+// where the standard library's own sleep goes on.
 
 import AsyncIO
 import AsyncIOTesting
@@ -220,6 +221,79 @@ extension AsyncIOTests {
             task.cancel()
             await #expect(throws: CancellationError.self) { try await task.value }
         }
+
+        // MARK: Task.sleep
+
+        @Test(arguments: SleepForm.allCases)
+        func `Task.sleep in all its forms takes the loop's time and stays there`(form: SleepForm) async throws {
+            try await onLoop(.virtual(.loop)) { loop in
+                // The runtime counts from its own clock, and so the loop gets what is left of an hour.
+                try await form.sleep(.seconds(3_600))
+                #expect(loop.isCurrent)
+                #expect(loop.elapsed > .seconds(3_590) && loop.elapsed <= .seconds(3_600))
+                #expect(await taskWithoutIsolation(loop) { try? await form.sleep(.seconds(3_600)) })
+                #expect(loop.elapsed > .seconds(7_180) && loop.elapsed <= .seconds(7_200))
+                #expect(loop.timers == 0)
+            }
+        }
+
+        @Test func `in code without isolation that began on the spot it takes real time and leaves`() async throws {
+            try await onLoop(.virtual(.loop)) { loop in
+                await withKnownIssue("The runtime asks its own default executor, past all hooks.") {
+                    #expect(await goesOn(loop) { try? await SwiftSleep.sleep(for: .milliseconds(1)) })
+                    #expect(loop.elapsed > .zero)
+                }
+            }
+        }
+
+        @Test(arguments: SleepForm.allCases)
+        func `without a loop that keeps jobs Task.sleep takes real time, and isolated code comes back`(
+            form: SleepForm
+        ) async throws {
+            try await onLoop(.virtual(.pool)) { loop in
+                let start = ContinuousClock.now
+                try await form.sleep(.milliseconds(1))
+                #expect(loop.isCurrent)
+                #expect(start.duration(to: .now) >= .milliseconds(1))
+                #expect(await !taskWithoutIsolation(loop) { try? await form.sleep(.milliseconds(1)) })
+                #expect(loop.elapsed == .zero)
+            }
+        }
+
+        @Test(arguments: bothModes)
+        func `Task.sleep that is cancelled ends at once and leaves nothing that counts`(mode: EventLoop.GlobalExecutor)
+            async throws
+        {
+            var configuration = EventLoop.Configuration.real
+            configuration.globalExecutor = mode
+            try await onLoop(configuration) { loop in
+                let start = loop.now
+                let sleeper = Task {
+                    loop.assertIsolated()
+                    do { try await SwiftSleep.sleep(for: .seconds(3_600)) } catch { return error is CancellationError }
+                    return false
+                }
+                // Until it sleeps.
+                for _ in 0..<10 { await AsyncIO.yield() }
+                sleeper.cancel()
+                #expect(await sleeper.value)
+                #expect(start.duration(to: loop.now) < .seconds(60))
+            }
+        }
+
+        @Test(arguments: bothModes)
+        func `a detached task of the loop sleeps on it if it keeps jobs`(mode: EventLoop.GlobalExecutor) async throws {
+            let span = mode == .loop ? Duration.seconds(60) : .milliseconds(1)
+            try await onLoop(.virtual(mode)) { loop in
+                let task = Task.detached {
+                    try await SwiftSleep.sleep(for: span)
+                    return loop.isCurrent
+                }
+                let here = try await task.value
+                #expect(here == (mode == .loop))
+                #expect(loop.elapsed > (mode == .loop ? .seconds(59) : .seconds(-1)) && loop.elapsed <= span)
+            }
+        }
     }
 }
 
@@ -240,3 +314,32 @@ private func turnsOf(_ wait: @escaping @Sendable () async throws -> Void) async 
 }
 
 private func pow10(_ exponent: Int) -> Int { (0..<exponent).reduce(1) { power, _ in power * 10 } }
+
+/// The ways in which the standard library sleeps.
+enum SleepForm: CaseIterable {
+    case `for`
+    case forSuspending
+    case untilContinuous
+    case untilSuspending
+    case nanoseconds
+    case unlabelled
+
+    func sleep(_ duration: Duration) async throws {
+        switch self {
+        case .for: try await SwiftSleep.sleep(for: duration)
+        case .forSuspending: try await SwiftSleep.sleep(for: duration, clock: .suspending)
+        case .untilContinuous: try await SwiftSleep.sleep(until: .now + duration, clock: .continuous)
+        case .untilSuspending: try await SwiftSleep.sleep(until: .now + duration, clock: .suspending)
+        case .nanoseconds: try await SwiftSleep.sleep(nanoseconds: UInt64(duration / .nanoseconds(1)))
+        case .unlabelled: await (Old() as any Unlabelled).doze(UInt64(duration / .nanoseconds(1)))
+        }
+    }
+}
+
+/// Calls what is deprecated by way of a requirement that is not.
+private protocol Unlabelled { func doze(_ nanoseconds: UInt64) async }
+
+private struct Old: Unlabelled {
+    @available(*, deprecated)
+    func doze(_ nanoseconds: UInt64) async { await SwiftSleep.sleep(nanoseconds) }
+}

@@ -88,22 +88,36 @@ extension AsyncIOTests {
         }
 
         @Test(arguments: Driver.allCases)
-        func `a handler may be isolated to an actor of the user's that runs elsewhere`(driver: Driver) async throws {
+        func `a handler may be isolated to an actor of the user's, which other threads use at the same time`(
+            driver: Driver
+        ) async throws {
             let counter = Counter()
-            try await onNetwork(driver) { loop in
+            try await onNetwork(driver, configure: { $0.clock = nil }) { loop in
                 let server = try await TCPServer.listen(host: "127.0.0.1", port: 0)
                 let serving = spawn { try await counter.serve(server) }
-                for _ in 0..<10 {
+                let others = (0..<2).map { _ in
+                    Task.detached(executorPreference: globalConcurrentExecutor) {
+                        // Without pauses Swift's actors let nobody else in.
+                        for _ in 0..<2_000 {
+                            await counter.poke()
+                            await Task.yield()
+                        }
+                    }
+                }
+                let clients = spawnEach(5, on: loop) { _ in
                     let client = try await server.client()
-                    try await client.write("abcd")
-                    try await client.writeEOF()
-                    #expect(try await client.readAll().count == 4)
+                    for _ in 0..<20 {
+                        try await client.write("abcd")
+                        #expect(try await client.text(4) == "abcd")
+                    }
                     try await client.close()
                 }
+                for client in clients { try await client.value }
+                for other in others { await other.value }
                 server.close()
                 try await serving.value
             }
-            #expect(await counter.bytes == 40)
+            #expect(await counter.bytes == 400)
         }
 
         @Test(arguments: Driver.allCases)
@@ -302,6 +316,9 @@ private actor Chat {
 /// An actor on Swift's pool.
 private actor Counter {
     private(set) var bytes = 0
+    private var pokes = 0
+
+    func poke() { pokes += 1 }
 
     func serve(_ server: TCPServer) async throws {
         try await server.serve { [self] connection in

@@ -6,6 +6,14 @@ import AsyncIOTesting
 import Foundation
 import Testing
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
 extension AsyncIOTests {
     @Suite(.timeLimit(.minutes(1))) struct WithEventLoopTests {
         @TaskLocal static var label = "none"
@@ -75,6 +83,30 @@ extension AsyncIOTests {
             try await onLoop(configuration) { loop in
                 #expect(loop.configuration.name == "mine")
                 #expect(loop.dump().hasPrefix("EventLoop 'mine': running"))
+            }
+        }
+
+        @Test func `stopping the loop does not end the body`() async throws {
+            try await onLoop { loop in
+                loop.stop()
+                try await AsyncIO.sleep(for: .seconds(1))
+                #expect(loop.isCurrent)
+                loop.stop()
+                await AsyncIO.yield()
+                #expect(loop.isCurrent)
+            }
+        }
+
+        @Test func `where the system has no descriptor left it throws, and nothing is left of the attempt`()
+            async throws
+        {
+            await #expect(processExitsWith: .success) {
+                try await withEventLoop { _ in }
+                let all = limitDescriptors(to: 4)
+                let error = await failure { try await withEventLoop { _ in } }
+                _ = limitDescriptors(to: all)
+                guard (error as? SystemError)?.code == .tooManyOpenFiles else { throw Refusal() }
+                try await withEventLoop { _ in }
             }
         }
 
@@ -335,6 +367,21 @@ private actor Caller {
 }
 
 private func blockHere(_ loop: EventLoop) { try? loop.runBlocking { _ in } }
+
+/// Sets how many descriptors this process may have, and returns how many it might.
+private func limitDescriptors(to count: UInt) -> UInt {
+    #if canImport(Glibc)
+    let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+    #else
+    let resource = RLIMIT_NOFILE
+    #endif
+    var limit = rlimit()
+    unsafe getrlimit(resource, &limit)
+    let previous = UInt(limit.rlim_cur)
+    limit.rlim_cur = rlim_t(count)
+    unsafe setrlimit(resource, &limit)
+    return previous
+}
 
 /// Runs `body` on a thread of nobody's and waits for it as a task does.
 private func inThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {

@@ -81,6 +81,25 @@ extension RunFixture {
             say("all")
         },
 
+        "main-sleep": {
+            // The first run ends while a task of the main actor sleeps by the standard library.
+            let span = Duration.milliseconds(30)
+            let start = ContinuousClock.now
+            try AsyncIO.run(configuration()) {
+                Task { @MainActor in
+                    try await SwiftSleep.sleep(for: span)
+                    MainActor.assertIsolated()
+                    check(start.duration(to: .now) >= span, "the sleep is not cut short")
+                    Tally.shared.count += 1
+                }
+                for _ in 0..<5 { await AsyncIO.yield() }
+            }
+            try AsyncIO.run(configuration()) {
+                while Tally.shared.count == 0 { try await AsyncIO.sleep(for: .milliseconds(1)) }
+                say("woken")
+            }
+        },
+
         "no-run": {
             // What the hooks do must not depend on a run: without one all is as ever.
             enqueue("without")

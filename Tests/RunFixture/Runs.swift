@@ -48,6 +48,17 @@ extension RunFixture {
             }
         },
 
+        "stop": {
+            let value = try AsyncIO.run(configuration()) {
+                guard let loop = EventLoop.current else { return 0 }
+                await stop(loop)
+                try await AsyncIO.sleep(for: .milliseconds(1))
+                await stop(loop)
+                return loop.isCurrent ? 42 : 1
+            }
+            say("value \(value)")
+        },
+
         "locals": {
             let label = try Label.$current.withValue("outer") {
                 try AsyncIO.run(configuration()) {
@@ -114,6 +125,8 @@ extension RunFixture {
         do { try AsyncIO.run(configuration()) { say("inner") } } catch { say("inner threw \(error)") }
     }
 
+    private static func stop(_ loop: isolated EventLoop) { loop.stop() }
+
     private static func schedule(on loop: isolated EventLoop, _ body: @escaping @Sendable () -> Void) {
         loop.schedule(body)
     }
@@ -148,7 +161,10 @@ extension RunFixture {
         }
         MainActor.assertIsolated()
         check(loop.isCurrent, "back from a thread of Dispatch's")
-        try await AsyncIO.offload { check(!Thread.isMainThread, "offloaded work is elsewhere") }
+        try await AsyncIO.offload {
+            check(!Thread.isMainThread, "offloaded work is elsewhere")
+            DispatchQueue.main.sync { check(Thread.isMainThread, "and may wait for the main queue") }
+        }
         check(loop.isCurrent, "back from the pool")
         try await SwiftSleep.sleep(for: .milliseconds(1))
         check(loop.isCurrent, "back from the standard library's sleep")

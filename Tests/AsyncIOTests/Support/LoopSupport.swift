@@ -59,14 +59,15 @@ private func expectDescriptors(_ expected: Int, _ sourceLocation: SourceLocation
     #expect(openDescriptors() <= expected, "descriptors are left", sourceLocation: sourceLocation)
 }
 
-/// The first loop of a process opens a pipe for signals, and Dispatch opens a descriptor for each clock: no leaks.
+/// The first loop of a process opens a pipe for signals, and Dispatch opens a descriptor for each clock when it
+/// first has to wait for it: no leaks.
 private let warmedUp = Task<Void, Never> {
     do {
         try await withEventLoop { _ in }
-        try await SwiftSleep.sleep(for: .milliseconds(1), clock: .continuous)
-        try await SwiftSleep.sleep(for: .milliseconds(1), clock: .suspending)
+        try await SwiftSleep.sleep(for: .milliseconds(20), clock: .continuous)
+        try await SwiftSleep.sleep(for: .milliseconds(20), clock: .suspending)
         await withCheckedContinuation { continuation in
-            DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(1)) { continuation.resume() }
+            DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(20)) { continuation.resume() }
         }
     } catch {
         Issue.record(error)
