@@ -139,7 +139,7 @@ extension TCPServer {
         _ options: ServerOptions,
         on loop: isolated EventLoop
     ) {
-        if error is CancellationError && Task.isCancelled { return }
+        if error is CancellationError && (Task.isCancelled || loop.isEnding) { return }
         if let onError = options.onError {
             onError(error, connection)
         } else if !isOwnLoss {

@@ -12,6 +12,7 @@
 
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <unistd.h>
 #if defined(__linux__)
@@ -37,6 +38,8 @@ static void (*keep_job)(void *loop, void *job);
 static enqueue_hook previous_enqueue;
 static is_main_hook previous_is_main;
 static creactor_executor main_executor;
+// Set when what is above has been; whoever finds it set sees all of that.
+static atomic_bool main_executor_is_set;
 
 static CREACTOR_SWIFT void enqueue_global(void *job, enqueue_function original) {
     void *loop = creactor_keeping_loop_storage;
@@ -50,8 +53,7 @@ static CREACTOR_SWIFT void enqueue_global(void *job, enqueue_function original) 
 }
 
 static CREACTOR_SWIFT creactor_executor get_main(get_main_function original) {
-    (void)original;
-    return main_executor;
+    return atomic_load_explicit(&main_executor_is_set, memory_order_acquire) ? main_executor : original();
 }
 
 static CREACTOR_SWIFT bool is_main(creactor_executor executor, is_main_function original) {
@@ -69,6 +71,7 @@ void creactor_keep_jobs(void (*keep)(void *loop, void *job)) {
 void creactor_set_main_executor(creactor_executor executor) {
     main_executor = executor;
     previous_is_main = swift_task_isMainExecutor_hook;
+    atomic_store_explicit(&main_executor_is_set, true, memory_order_release);
     swift_task_isMainExecutor_hook = is_main;
     swift_task_getMainExecutor_hook = get_main;
 }
