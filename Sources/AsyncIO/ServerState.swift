@@ -125,7 +125,9 @@ final class ServerState {
 
     /// Begins to serve.
     func begin() {
-        if isServing { fatalError("TCPServer.serve was called twice. One task serves; it starts a task per connection.") }
+        if isServing {
+            fatalError("TCPServer.serve was called twice. One task serves; it starts a task per connection.")
+        }
         isServing = true
         for listener in listeners { listener.release() }
     }
