@@ -17,10 +17,11 @@ package final class OffloadPool: Sendable {
 
     // SAFETY: made in `init` and never destroyed, as the one pool lives as long as the process.
     private nonisolated(unsafe) let mutex: OpaquePointer
-    // SAFETY: under the mutex. Work that was taken out of the middle leaves nil.
+    // SAFETY: under the mutex, all five.
     private nonisolated(unsafe) var queue: [(id: UInt64, work: @Sendable () -> Void)] = []
     private nonisolated(unsafe) var head = 0
     private nonisolated(unsafe) var lastID: UInt64 = 0
+    // SAFETY: as above.
     private nonisolated(unsafe) var threads = 0
     private nonisolated(unsafe) var idle = 0
 
