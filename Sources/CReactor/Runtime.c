@@ -35,7 +35,7 @@ extern CREACTOR_SWIFT void swift_task_enqueueGlobal(void *job);
 _Thread_local void *creactor_keeping_loop_storage CREACTOR_TLS = NULL;
 
 static void (*keep_job)(void *loop, void *job);
-static enqueue_hook previous_enqueue;
+static _Atomic(enqueue_hook) previous_enqueue;
 static is_main_hook previous_is_main;
 static creactor_executor main_executor;
 // Set when what is above has been; whoever finds it set sees all of that.
@@ -45,8 +45,11 @@ static CREACTOR_SWIFT void enqueue_global(void *job, enqueue_function original) 
     void *loop = creactor_keeping_loop_storage;
     if (loop != NULL) {
         keep_job(loop, job);
-    } else if (previous_enqueue != NULL) {
-        previous_enqueue(job, original);
+        return;
+    }
+    enqueue_hook previous = atomic_load_explicit(&previous_enqueue, memory_order_acquire);
+    if (previous != NULL) {
+        previous(job, original);
     } else {
         original(job);
     }
@@ -64,7 +67,7 @@ static CREACTOR_SWIFT bool is_main(creactor_executor executor, is_main_function 
 
 void creactor_keep_jobs(void (*keep)(void *loop, void *job)) {
     keep_job = keep;
-    previous_enqueue = swift_task_enqueueGlobal_hook;
+    atomic_store_explicit(&previous_enqueue, swift_task_enqueueGlobal_hook, memory_order_release);
     swift_task_enqueueGlobal_hook = enqueue_global;
 }
 
@@ -82,6 +85,22 @@ void creactor_enqueue_global(void *job) {
     swift_task_enqueueGlobal(job);
     creactor_keeping_loop_storage = loop;
 }
+
+typedef CREACTOR_SWIFT void (*cancellation_function)(CREACTOR_CONTEXT void *context);
+extern CREACTOR_SWIFT void *swift_task_addCancellationHandler(cancellation_function function, void *context);
+extern CREACTOR_SWIFT void swift_task_removeCancellationHandler(void *record);
+
+static void (*heard_of_cancellation)(void *context);
+
+static CREACTOR_SWIFT void pass_cancellation(CREACTOR_CONTEXT void *context) { heard_of_cancellation(context); }
+
+void creactor_hear_of_cancellation(void (*heard)(void *context)) { heard_of_cancellation = heard; }
+
+void *creactor_add_cancellation_handler(void *context) {
+    return swift_task_addCancellationHandler(pass_cancellation, context);
+}
+
+void creactor_remove_cancellation_handler(void *record) { swift_task_removeCancellationHandler(record); }
 
 int creactor_is_main_thread(void) {
 #if defined(__linux__)

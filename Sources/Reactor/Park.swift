@@ -25,6 +25,8 @@ public final class Park {
     // SAFETY: resumed by whoever takes it out, which is once.
     private var continuation: UnsafeContinuation<Bool, Never>?
     private var wait: UInt64 = 0
+    /// The wait whose cancellation is registered for.
+    private var registeredWait: UInt64 = 0
     /// Whether a wait has begun whose continuation is not stored yet.
     private var isBeginning = false
     /// Whether the loop lists the wait.
@@ -64,10 +66,11 @@ public final class Park {
     /// Waits until ``wake()``, whatever else happens.
     ///
     /// Returns at once, without having waited, if the loop is ending. Must be called on the loop.
+    @inlinable
     public func waitUncancellable() async {
-        // SAFETY: both sides of the call are on the loop, and the caller waits for it.
-        nonisolated(unsafe) let this = self
-        unsafe await this.waitUncancellable(on: core.withLoop { $0 })
+        // PERF: inlined into its caller, as `wait` is, which saves frames. (suspend and resume)
+        guard Isolation.exists(#isolation), beginHere() else { return await waitUncancellableElsewhere() }
+        _ = await suspend()
     }
 
     /// Waits until ``wake()``, or until the task is cancelled.
@@ -75,11 +78,34 @@ public final class Park {
     /// Must be called on the loop.
     ///
     /// - Throws: `CancellationError` if the task was cancelled, or if the loop ends. A wake-up that came first counts.
+    @inlinable
     public func wait() async throws {
+        guard Isolation.exists(#isolation), beginHere() else { return try await waitElsewhere() }
+        let registration = unsafe registerForCancellation()
+        let wasCancelled = await suspend()
+        unsafe deregister(registration)
+        if wasCancelled { throw CancellationError() }
+    }
+
+    // Code that is isolated to nothing would leave the loop's thread before it suspends.
+
+    @usableFromInline
+    func waitUncancellableElsewhere() async {
+        // SAFETY: both sides of the call are on the loop, and the caller waits for it.
+        nonisolated(unsafe) let this = self
+        unsafe await this.waitUncancellable(on: core.withLoop { $0 })
+    }
+
+    @usableFromInline
+    func waitElsewhere() async throws {
         // SAFETY: as above.
         nonisolated(unsafe) let this = self
         unsafe try await this.wait(on: core.withLoop { $0 })
     }
+
+    /// Begins a wait, and says whether it did: elsewhere than on the loop, and on a loop that ends, it does not.
+    @usableFromInline
+    func beginHere() -> Bool { unsafe creactor_current_loop() == core.identity && begin() }
 
     // Isolated to the loop, all of them: the step from what the caller has seen to the stored continuation must not
     // leave the loop's thread, not even for a moment, or a wake-up in between would find nobody.
@@ -96,7 +122,7 @@ public final class Park {
     @discardableResult
     package func waitUncancellable(on loop: isolated EventLoop) async -> Bool {
         guard begin() else { return false }
-        _ = unsafe await withUnsafeContinuation { unsafe store($0) }
+        _ = await suspend()
         return true
     }
 
@@ -107,9 +133,39 @@ public final class Park {
 
     /// Completes a wait that has begun.
     func completeWait(on loop: isolated EventLoop) async throws {
-        guard enterScope() else { return try await completeRegistered(on: loop) }
-        let wasCancelled = unsafe await withUnsafeContinuation { unsafe store($0) }
+        let registration = unsafe registerForCancellation()
+        let wasCancelled = await suspend()
+        unsafe deregister(registration)
         if wasCancelled { throw CancellationError() }
+    }
+
+    /// Suspends the task in a wait that has begun.
+    ///
+    /// Returns whether the wait was cancelled.
+    @inlinable
+    func suspend() async -> Bool {
+        #if compiler(>=6.2) && compiler(<6.5)
+        // Without steps to the caller's isolation before and after.
+        unsafe await _unsafeInheritExecutor_withUnsafeContinuation { unsafe store($0) }
+        #else
+        unsafe await withUnsafeContinuation { unsafe store($0) }
+        #endif
+    }
+
+    /// Sees to it that the wait hears of the cancellation of the calling task: by its scope, or else by a registration
+    /// of its own, which is to be ended with ``deregister(_:)``.
+    @usableFromInline
+    func registerForCancellation() -> UnsafeMutableRawPointer? {
+        if enterScope() { return nil }
+        registeredWait = wait
+        // SAFETY: the task that waits holds this object until it has ended the registration. What the task allocates
+        // in between is what waiting takes, which is freed before: its memory is a stack.
+        return unsafe creactor_add_cancellation_handler(Unmanaged.passUnretained(self).toOpaque())
+    }
+
+    @usableFromInline
+    func deregister(_ registration: UnsafeMutableRawPointer?) {
+        if let registration = unsafe registration { unsafe creactor_remove_cancellation_handler(registration) }
     }
 
     /// Whether the scope hears of the cancellation of the task that waits.
@@ -151,20 +207,6 @@ public final class Park {
         return unsafe scope._withUnsafeGuaranteedRef { $0.isOfThisTask ? $0.isCancelled : Task.isCancelled }
     }
 
-    func completeRegistered(on loop: isolated EventLoop) async throws {
-        let wait = wait
-        // SAFETY: the handler only hands the reference to the loop's thread, or uses it there.
-        nonisolated(unsafe) let this = self
-        let wasCancelled = await withTaskCancellationHandler {
-            // The standard library takes this closure as one that may run anywhere: what it names keeps it here.
-            _ = loop
-            return unsafe await withUnsafeContinuation { unsafe store($0) }
-        } onCancel: {
-            unsafe this.cancelFromAnywhere(wait)
-        }
-        if wasCancelled { throw CancellationError() }
-    }
-
     /// Resumes the task that waits, in the loop's next batch or at the end of the callback that is running.
     ///
     /// - Returns: Whether one waited.
@@ -188,7 +230,7 @@ public final class Park {
         return true
     }
 
-    @inline(__always)
+    @usableFromInline
     func store(_ continuation: UnsafeContinuation<Bool, Never>) {
         isBeginning = false
         if endedEarly {
@@ -223,8 +265,19 @@ public final class Park {
         return true
     }
 
-    /// Any thread.
-    private nonisolated func cancelFromAnywhere(_ wait: UInt64) {
+    /// Makes the runtime's cancellation heard; the first call does it.
+    static func install() { _ = installed }
+
+    private static let installed: Void = {
+        unsafe creactor_hear_of_cancellation { context in
+            // SAFETY: a registration lasts no longer than the wait of a task that holds the place.
+            unsafe Unmanaged<Park>.fromOpaque(context!)._withUnsafeGuaranteedRef { $0.cancelFromAnywhere() }
+        }
+    }()
+
+    /// Any thread, and as long as the registration lasts: what it reads was written before that and stays.
+    private nonisolated func cancelFromAnywhere() {
+        let wait = registeredWait
         if unsafe creactor_current_loop() == core.identity {
             cancel(wait)
         } else {
@@ -271,4 +324,14 @@ final class Parked {
     func cancelAll() {
         while let park = unsafe first { unsafe park.takeUnretainedValue().cancel() }
     }
+}
+
+/// Where code is isolated to.
+@usableFromInline
+enum Isolation {
+    /// Whether there is an isolation.
+    ///
+    /// A function, as the compiler fails on `#isolation != nil` in an `async` function.
+    @inlinable
+    static func exists(_ isolation: (any Actor)?) -> Bool { isolation != nil }
 }

@@ -80,17 +80,11 @@ extension TCPConnection: AsyncSequence {
     public func read() async throws -> Bytes? {
         // PERF: inlined into its caller, which saves a frame: 130 instructions. So is `write`. (streams 50 × 64 B)
         // Code that is isolated to nothing would leave the loop's thread before it suspends.
-        guard TCPConnection.isIsolated(#isolation), beginRead() else { return try await readSlowly() }
+        guard Isolation.exists(#isolation), beginRead() else { return try await readSlowly() }
         if await suspendRead() { throw CancellationError() }
         if let bytes = takeArrived() { return bytes }
         return try await readSlowly()
     }
-
-    /// Whether there is an isolation.
-    ///
-    /// A function, as the compiler fails on `#isolation != nil` in an `async` function.
-    @inlinable
-    static func isIsolated(_ isolation: (any Actor)?) -> Bool { isolation != nil }
 
     /// Begins the wait of a read in the simplest case: on the loop, in the handler's own task, with nothing there yet.
     @usableFromInline

@@ -36,6 +36,7 @@ uintptr_t creactor_thread_id(void);
 // MARK: Swift's concurrency runtime
 
 #define CREACTOR_SWIFT __attribute__((swiftcall))
+#define CREACTOR_CONTEXT __attribute__((swift_context))
 
 /// A serial executor as the runtime passes it: an object, and the table of its methods.
 typedef struct {
@@ -59,6 +60,14 @@ void creactor_enqueue_global(void *job);
 CREACTOR_SWIFT void *swift_task_getCurrent(void);
 /// The task that runs on this thread, or NULL. Compared by address only.
 static inline const void *creactor_current_task(void) { return swift_task_getCurrent(); }
+
+/// Makes `heard(context)` called when a task with a handler for `context` is cancelled, for the life of the process.
+void creactor_hear_of_cancellation(void (*heard)(void *context));
+/// Begins to listen for the cancellation of the task that runs here; tells of it at once if it was. Until the listening
+/// is ended, `context` is kept. Lies on the task's stack: what the task allocates later must be gone before.
+void *creactor_add_cancellation_handler(void *context);
+/// Ends the listening; when this returns, `heard` does not run and is not called any more.
+void creactor_remove_cancellation_handler(void *handler);
 
 /// Whether this is the process's first thread.
 int creactor_is_main_thread(void);
