@@ -63,7 +63,7 @@ struct GateCommand: ParsableCommand {
         let libuv = try figure(.libuv)
         return [
             Verdict("user instructions", ours: try figure(.ours), libuv: libuv, limit: 500, places: 1),
-            Verdict("streams: user instructions", ours: try figure(.streams), libuv: libuv, limit: 2_250, places: 1),
+            Verdict("streams: user instructions", ours: try figure(.streams), libuv: libuv, limit: 2_200, places: 1),
         ]
     }
 

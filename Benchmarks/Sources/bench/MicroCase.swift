@@ -35,7 +35,7 @@ enum MicroCase: String, CaseIterable, Codable, ExpressibleByArgument {
         case .taskYield: "`Task.yield`"
         case .ourYield: "`AsyncIO.yield`, to the pool's `Task.yield`"
         case .asyncLet: "`async let` and its value"
-        case .groupChild: "group child"
+        case .groupChild: "group child, 20 at a time"
         case .stream: "hand-over by `AsyncStream`"
         case .sleepCPU: "10,000 sleepers: CPU for each"
         case .sleepLateness: "10,000 sleepers: lateness, 99th percentile"
@@ -48,7 +48,7 @@ enum MicroCase: String, CaseIterable, Codable, ExpressibleByArgument {
         case .flood: [.ours, .nio, .go]
         case .roundTrip, .timer, .timerAmongMany: [.ours, .nio, .libuv, .go]
         case .suspend, .suspendCancellable: [.ours, .floor]
-        case .spawn, .taskYield, .ourYield, .asyncLet, .groupChild, .stream: [.ours, .pool]
+        case .spawn, .taskYield, .ourYield, .asyncLet, .groupChild, .stream: [.ours, .oursPool, .pool]
         case .sleepCPU, .sleepLateness: [.ours, .pool, .go]
         }
     }
@@ -77,6 +77,7 @@ enum MicroPeer: String, CaseIterable, Codable, ExpressibleByArgument {
     case libuv
     case go
     case pool
+    case oursPool = "ours-pool"
     case floor
 
     var title: String {
@@ -86,6 +87,7 @@ enum MicroPeer: String, CaseIterable, Codable, ExpressibleByArgument {
         case .libuv: "libuv in C"
         case .go: "Go"
         case .pool: "Swift's default pool"
+        case .oursPool: "swift-asyncio, without the hooks"
         case .floor: "a continuation resumed before it suspends"
         }
     }
@@ -131,6 +133,7 @@ struct MicroRole: ParsableCommand {
         let nanoseconds =
             switch peer {
             case .ours where micro.isAboutTasks: try OurTaskMicro.run(micro, .ours, count: count)
+            case .oursPool: try OurTaskMicro.run(micro, .oursPool, count: count)
             case .floor: try OurTaskMicro.run(micro, .floor, count: count)
             case .pool: try PoolTaskMicro.run(micro, count: count)
             case .ours: try OurMicro.run(micro, count: count)

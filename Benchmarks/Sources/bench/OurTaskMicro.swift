@@ -7,7 +7,9 @@ enum OurTaskMicro {
     /// Returns nanoseconds per operation.
     static func run(_ micro: MicroCase, _ peer: MicroPeer, count: Int) throws -> Double {
         try check(measure_pin(MEASURE_FIRST_CORE), "sched_setaffinity")
-        return try AsyncIO.run { try await run(micro, peer, count) }
+        var configuration = EventLoop.Configuration()
+        if peer == .oursPool { configuration.globalExecutor = .pool }
+        return try AsyncIO.run(configuration) { try await run(micro, peer, count) }
     }
 
     @MainActor

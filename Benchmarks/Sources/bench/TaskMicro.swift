@@ -28,19 +28,25 @@ enum TaskMicro {
 
     private static func value() async -> Int { 1 }
 
+    /// In a group: not more, as the runtime finds a child that ends by walking over its siblings.
+    private static let children = 20
+
     static func groupChild(_ count: Int) async -> Double {
         let start = measure_now()
-        await withDiscardingTaskGroup { group in
-            for _ in 0..<count { group.addTask {} }
+        for _ in 0..<count / children {
+            await withDiscardingTaskGroup { group in
+                for _ in 0..<children { group.addTask {} }
+            }
         }
         return Double(measure_now() - start) / Double(count)
     }
 
     /// Two tasks hand a value to each other and back; each hand-over counts.
-    static func stream(_ count: Int) async -> Double {
+    static func stream(_ count: Int, isolation: isolated (any Actor)? = #isolation) async -> Double {
         let (there, toThere) = AsyncStream.makeStream(of: Int.self)
         let (back, toBack) = AsyncStream.makeStream(of: Int.self)
         let partner = Task {
+            _ = isolation
             for await value in there { toBack.yield(value) }
             toBack.finish()
         }
@@ -48,7 +54,7 @@ enum TaskMicro {
         let start = measure_now()
         for number in 0..<count / 2 {
             toThere.yield(number)
-            _ = await answers.next()
+            _ = await answers.next(isolation: isolation)
         }
         let elapsed = measure_now() - start
         toThere.finish()
