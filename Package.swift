@@ -75,7 +75,7 @@ let package = Package(
             swiftSettings: common
         ),
         // What the test targets share, which run in one process.
-        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: safe),
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: common),
         // Programs that tests run, as the main thread and its signals cannot be tested from within the test runner.
         .executableTarget(
             name: "run-fixture",

@@ -14,8 +14,15 @@ final class ServerWorker {
     /// Connections that wait for a handler, and how many handlers there are, those to come included.
     fileprivate(set) var accepted: [StreamChannel] = []
     fileprivate(set) var active = 0
+    /// What its handlers have in common, so that each of their tasks holds it all by one reference.
+    let server: TCPServer
+    let handler: TCPServer.Handler
 
-    fileprivate init(on loop: isolated EventLoop) { news = Park(on: loop) }
+    fileprivate init(_ server: TCPServer, _ handler: @escaping TCPServer.Handler, on loop: isolated EventLoop) {
+        self.server = server
+        self.handler = handler
+        news = Park(on: loop)
+    }
 
     /// The next connection.
     func next() -> StreamChannel? { accepted.isEmpty ? nil : accepted.removeFirst() }
@@ -37,7 +44,8 @@ final class ServerState {
     private var isServing = false
     /// How many handlers run.
     private(set) var active = 0
-    private var connections: [ObjectIdentifier: StreamChannel] = [:]
+    /// Those that have handlers, each at the place that it names.
+    private var connections: [StreamChannel] = []
     private var drainers: [Park] = []
 
     var acceptedCount: UInt64 { listeners.reduce(0) { $0 + $1.acceptedCount } }
@@ -102,13 +110,13 @@ final class ServerState {
     }
 
     func abortConnections() {
-        for channel in connections.values { channel.abort() }
+        for channel in connections { channel.abort() }
     }
 
     func drain(_ limit: Duration, on loop: isolated EventLoop) async {
         close()
         // A handler that drains its own server does not wait for itself.
-        let own = connections.values.contains { $0.isOfThisTask } ? 1 : 0
+        let own = connections.contains { $0.isOfThisTask } ? 1 : 0
         guard active > own else { return }
         let park = Park(on: loop)
         drainers.append(park)
@@ -133,9 +141,13 @@ final class ServerState {
     }
 
     /// A new worker with the connections that wait for one, or nil if none does.
-    func nextWorker(on loop: isolated EventLoop) -> ServerWorker? {
+    func nextWorker(
+        _ server: TCPServer,
+        _ handler: @escaping TCPServer.Handler,
+        on loop: isolated EventLoop
+    ) -> ServerWorker? {
         guard !accepted.isEmpty else { return nil }
-        let worker = ServerWorker(on: loop)
+        let worker = ServerWorker(server, handler, on: loop)
         for channel in accepted.prefix(ServerWorker.mostHandlers) { give(channel, to: worker) }
         accepted.removeFirst(min(accepted.count, ServerWorker.mostHandlers))
         workers.append(worker)
@@ -150,13 +162,23 @@ final class ServerState {
     func waitForNewsUncancellable(on loop: isolated EventLoop) async -> Bool { await news.waitUncancellable(on: loop) }
 
     func handlerBegins(_ channel: StreamChannel) {
-        connections[ObjectIdentifier(channel)] = channel
+        channel.place = connections.count
+        connections.append(channel)
         if isAborted { channel.abort() }
     }
 
-    /// A handler has ended, or the connection was gone before one began.
+    /// A handler has ended.
     func handlerEnded(_ channel: StreamChannel, of worker: ServerWorker) {
-        connections[ObjectIdentifier(channel)] = nil
+        let last = connections.removeLast()
+        if last !== channel {
+            connections[channel.place] = last
+            last.place = channel.place
+        }
+        connectionGone(of: worker)
+    }
+
+    /// One connection less: its handler has ended, or it was gone before one began.
+    func connectionGone(of worker: ServerWorker) {
         if worker.active == ServerWorker.mostHandlers { roomy.append(worker) }
         worker.active -= 1
         active -= 1

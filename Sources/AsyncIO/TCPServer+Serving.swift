@@ -2,6 +2,8 @@
 // accepted the connection, so that the first read waits for bytes and not for a turn of the loop.
 
 extension TCPServer {
+    typealias Handler = @Sendable @isolated(any) (TCPConnection) async throws -> Void
+
     /// Accepts connections and runs `handler` for each, in a child task of its own, until the server ends.
     ///
     /// The handler has the isolation of the place where it is written: inside ``run(_:signals:_:)`` that is the main
@@ -37,16 +39,16 @@ extension TCPServer {
 
     private func serve(
         on loop: isolated EventLoop,
-        _ handler: @escaping @Sendable @isolated(any) (TCPConnection) async throws -> Void
+        _ handler: @escaping Handler
     ) async throws {
         let state = bound.value(on: loop)
         state.begin()
         await withDiscardingTaskGroup { group in
             var abortion: Scheduled?
             while !state.isDone {
-                while let worker = state.nextWorker(on: loop) {
+                while let worker = state.nextWorker(self, handler, on: loop) {
                     let worker = Transfer(worker)
-                    group.addImmediateTask { await self.work(worker.value, handler, on: loop) }
+                    group.addImmediateTask { await self.work(worker.value, on: loop) }
                 }
                 // Handlers may have ended already, and the server with them.
                 if state.isDone { break }
@@ -71,18 +73,17 @@ extension TCPServer {
     /// Starts the handlers of one worker, and ends with the last of them when the server is closed.
     private func work(
         _ worker: ServerWorker,
-        _ handler: @escaping @Sendable @isolated(any) (TCPConnection) async throws -> Void,
         on loop: isolated EventLoop
     ) async {
         let state = bound.value(on: loop)
         let worker = Transfer(worker)
         // A handler that is isolated to nothing stays on the loop by preferring it.
-        let preference = handler.isolation == nil ? loop.taskExecutor : nil
+        let preference = worker.value.handler.isolation == nil ? loop.taskExecutor : nil
         await withDiscardingTaskGroup { group in
             while true {
                 while let channel = worker.value.next() {
                     guard let transport = channel.transport, !channel.isLost else {
-                        state.handlerEnded(channel, of: worker.value)
+                        state.connectionGone(of: worker.value)
                         continue
                     }
                     let connection = TCPConnection(channel, transport, here: loop)
@@ -90,10 +91,10 @@ extension TCPServer {
                     // A preference, even of nothing, costs a locked look-up for each step of the task.
                     if let preference {
                         group.addImmediateTask(executorPreference: preference) {
-                            await self.handle(connection, handler, worker.value, on: loop)
+                            await worker.value.handle(connection, on: connection.loop)
                         }
                     } else {
-                        group.addImmediateTask { await self.handle(connection, handler, worker.value, on: loop) }
+                        group.addImmediateTask { await worker.value.handle(connection, on: connection.loop) }
                     }
                 }
                 if state.isAborted { group.cancelAll() }
@@ -109,41 +110,43 @@ extension TCPServer {
         return loop.schedule(after: state.options.shutdownTimeout) { state.abortConnections() }
     }
 
-    private func handle(
-        _ connection: TCPConnection,
-        _ handler: @Sendable @isolated(any) (TCPConnection) async throws -> Void,
-        _ worker: ServerWorker,
-        on loop: isolated EventLoop
-    ) async {
-        let state = bound.value(on: loop)
-        let channel = connection.channel(on: loop)
-        let scope = CancelScope(on: loop)
-        channel.setScope(scope)
-        do {
-            try await scope.run(on: loop) { try await handler(connection) }
-            // A peer that does not take the last bytes in time is no fault of the handler's.
-            if scope.wasCancelled { channel.abort() } else { try? await channel.finish(on: loop) }
-        } catch {
-            let isOwnLoss = channel.isOwnLoss(error)
-            channel.abort()
-            report(error, isOwnLoss, connection, state.options, on: loop)
-        }
-        channel.setScope(nil)
-        state.handlerEnded(channel, of: worker)
-    }
-
-    private func report(
+    /// Reports what a handler threw.
+    fileprivate func report(
         _ error: any Error,
         _ isOwnLoss: Bool,
         _ connection: TCPConnection,
-        _ options: ServerOptions,
         on loop: isolated EventLoop
     ) {
         if error is CancellationError && (Task.isCancelled || loop.isEnding) { return }
-        if let onError = options.onError {
+        if let onError = bound.value(on: loop).options.onError {
             onError(error, connection)
         } else if !isOwnLoss {
             loop.report(.handlerError(error), "the handler of \(connection)")
         }
+    }
+
+    fileprivate func handlerEnded(_ channel: StreamChannel, of worker: ServerWorker, on loop: isolated EventLoop) {
+        bound.value(on: loop).handlerEnded(channel, of: worker)
+    }
+}
+
+extension ServerWorker {
+    // PERF: what this holds and calls over an `await` is memory of every idle connection, of which all of the task's is to
+    // fit into one of the runtime's slabs of a kilobyte. (idle connections)
+    fileprivate func handle(_ connection: TCPConnection, on loop: isolated EventLoop) async {
+        let channel = connection.channel(on: loop)
+        let registration = channel.handlerBegins(on: loop)
+        do {
+            try await handler(connection)
+            let wasCancelled = channel.handlerEnds(registration, on: loop)
+            // A peer that does not take the last bytes in time is no fault of the handler's.
+            if wasCancelled { channel.abort() } else { try? await channel.finish(on: loop) }
+        } catch {
+            _ = channel.handlerEnds(registration, on: loop)
+            let isOwnLoss = channel.isOwnLoss(error)
+            channel.abort()
+            server.report(error, isOwnLoss, connection, on: loop)
+        }
+        server.handlerEnded(channel, of: self, on: loop)
     }
 }

@@ -89,7 +89,7 @@ public final class ConnectAttempt {
             // The factory may have cancelled.
             if failure == nil {
                 end()
-                let transport = StreamTransport(core: core, options: options, listener: nil)
+                let transport = StreamTransport(core: core, limits: StreamLimits(options), listener: nil)
                 transport.driver = driver
                 attach(transport)
                 transport.begin(with: receiver)

@@ -21,7 +21,7 @@ extension EventLoop {
         options: ListenerOptions = .init(),
         _ makeProtocol: @escaping () throws -> any StreamProtocol
     ) throws -> Listener {
-        unsafe try core.listen(address, options) { Receiver(try makeProtocol()) }
+        unsafe try core.listen(address, options) { Receiver.of(try makeProtocol()) }
     }
 
     /// Accepts connections on an address for protocols that read into memory of their own.
@@ -40,7 +40,7 @@ extension EventLoop {
         options: ListenerOptions = .init(),
         buffered makeProtocol: @escaping () throws -> any BufferedStreamProtocol
     ) throws -> Listener {
-        unsafe try core.listen(address, options) { Receiver(buffered: try makeProtocol()) }
+        unsafe try core.listen(address, options) { BufferedReceiver(try makeProtocol()) }
     }
 
     /// Connects to an address and makes a protocol for the connection.
@@ -66,7 +66,7 @@ extension EventLoop {
         _ makeProtocol: @escaping () throws -> any StreamProtocol,
         onFailure: @escaping (any Error) -> Void
     ) throws -> ConnectAttempt {
-        unsafe try core.connect(address, options, timeout, { Receiver(try makeProtocol()) }, onFailure)
+        unsafe try core.connect(address, options, timeout, { Receiver.of(try makeProtocol()) }, onFailure)
     }
 
     /// Connects to an address for a protocol that reads into memory of its own.
@@ -89,7 +89,7 @@ extension EventLoop {
         buffered makeProtocol: @escaping () throws -> any BufferedStreamProtocol,
         onFailure: @escaping (any Error) -> Void
     ) throws -> ConnectAttempt {
-        unsafe try core.connect(address, options, timeout, { Receiver(buffered: try makeProtocol()) }, onFailure)
+        unsafe try core.connect(address, options, timeout, { BufferedReceiver(try makeProtocol()) }, onFailure)
     }
 }
 

@@ -22,6 +22,16 @@ class HandleBox {
 
     private(set) var phase = Phase.open
 
+    // A stream's, here because there is room: a connection is as small as a size of the allocator's. (idle connections)
+    /// Whether libuv is asking for room.
+    ///
+    /// It goes on using the stream's callbacks after that, so that the stream must not be closed before the read
+    /// callback that follows.
+    final var isGivingRoom = false
+    final var closeAfterRoom = false
+    /// The descriptor, once it was asked for.
+    final var knownDescriptor: CInt = -1
+
     /// The loop, which outlives its handles: it does not close before the last close callback has run.
     unowned(unsafe) let core: LoopCore
 

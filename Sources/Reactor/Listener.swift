@@ -51,13 +51,16 @@ public final class Listener {
     /// How many of its connections are open.
     public var connectionCount: Int { connections.count }
 
+    /// Those of its connections.
+    private let limits: StreamLimits
+
     init(
         core: LoopCore,
         address: SocketAddress,
         options: ListenerOptions,
         makeReceiver: @escaping () throws -> Receiver
     ) {
-        options.connection.validate()
+        limits = StreamLimits(options.connection)
         self.core = core
         self.options = options
         self.makeReceiver = makeReceiver
@@ -161,10 +164,10 @@ public final class Listener {
     func didAccept(_ driver: StreamDriver, _ attach: (StreamTransport) -> Void) {
         acceptedCount += 1
         core.statistics.connectionsAccepted &+= 1
-        let transport = StreamTransport(core: core, options: options.connection, listener: self)
+        let transport = StreamTransport(core: core, limits: limits, listener: self)
         transport.driver = driver
         attach(transport)
-        transport.indexInListener = connections.count
+        transport.indexInListener = Int32(truncatingIfNeeded: connections.count)
         connections.append(transport)
         core.enter()
         do {
@@ -178,11 +181,11 @@ public final class Listener {
 
     /// A connection has closed.
     func didLose(_ transport: StreamTransport) {
-        let index = transport.indexInListener
+        let index = Int(transport.indexInListener)
         let last = connections.removeLast()
         if last !== transport {
             connections[index] = last
-            last.indexInListener = index
+            last.indexInListener = Int32(truncatingIfNeeded: index)
         }
         if connections.isEmpty && !onDrained.isEmpty { reportDrained() }
         guard isPaused, connections.count < maxConnections else { return }

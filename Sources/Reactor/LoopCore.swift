@@ -133,7 +133,7 @@ final class LoopCore {
         timesCallbacks = configuration.slowCallbackThreshold != nil
         keepsJobs = configuration.globalExecutor == .loop
         GlobalJobs.install()
-        Park.install()
+        Cancellation.install()
         Process.prepare(configuration)
         // The size is asked for at run time: the library may be newer than the header.
         let memory = UnsafeMutableRawPointer.allocate(byteCount: uv_loop_size(), alignment: 16)

@@ -56,7 +56,7 @@ final class MainLoopExecutor: LoopSerialExecutor {
     }
 
     /// The main loop, if it runs and the caller is on it.
-    private var loopIfHere: LoopCore? {
+    var loopIfHere: LoopCore? {
         // PERF: most jobs are enqueued by the loop's own thread, which needs no lock. (suspend and resume)
         let current = unsafe UInt(bitPattern: creactor_current_loop())
         guard current != 0, current == identity.load(ordering: .relaxed), let loop = unsafe loop else { return nil }
@@ -85,12 +85,5 @@ final class MainLoopExecutor: LoopSerialExecutor {
             creactor_is_main_thread() != 0 || DispatchQueue.getSpecific(key: Self.mainQueue) != nil,
             "This code claims to run on the main actor, but runs on another thread than the main one."
         )
-    }
-
-    /// The main loop's hold on a job that sleeps; false if no loop serves the main thread.
-    func sleep(_ job: UnownedJob, for delay: Duration) -> Bool {
-        guard let here = loopIfHere, here.keepsJobs else { return false }
-        here.sleep(job, for: delay)
-        return true
     }
 }

@@ -19,20 +19,20 @@ internal import CReactor
 ///
 /// Belongs to its loop: not `Sendable`. The corresponding asyncio name is a `Future` that is made for one `await`.
 @safe
-public final class Park {
+public class Park {
     let core: LoopCore
     /// Resumed with whether the wait was cancelled.
     // SAFETY: resumed by whoever takes it out, which is once.
     private var continuation: UnsafeContinuation<Bool, Never>?
-    private var wait: UInt64 = 0
-    /// The wait whose cancellation is registered for.
-    private var registeredWait: UInt64 = 0
+    private var wait: UInt32 = 0
     /// Whether a wait has begun whose continuation is not stored yet.
     private var isBeginning = false
     /// Whether the loop lists the wait.
     ///
     /// It need not if a scope hears of its cancellation, as whoever entered that ends it.
     private var isListed = true
+    /// Whether a scope hears of its cancellation.
+    private var isScoped = false
     /// Whether that wait has ended before it was stored, and how.
     private var endedEarly = false
     private var wasCancelledEarly = false
@@ -42,12 +42,9 @@ public final class Park {
     fileprivate var next: Unmanaged<Park>?
     fileprivate var previous: Unmanaged<Park>?
 
-    /// The cancellation that waits here may hear of, which saves them registering for it.
-    var scope: CancelScope? {
-        didSet { unsafe hotScope = scope.map { unsafe Unmanaged.passUnretained($0) } }
-    }
-    // SAFETY: the same object, not counted: `scope` holds it.
-    private var hotScope: Unmanaged<CancelScope>?
+    /// The channel of whose handler's cancellation waits here may hear, which saves them listening for it.
+    // SAFETY: not counted: a channel outlives the waits for it.
+    var scope: Unmanaged<StreamChannel>?
 
     /// A place to wait on `loop`.
     public convenience init(on loop: isolated EventLoop) { unsafe self.init(loop.core) }
@@ -67,7 +64,7 @@ public final class Park {
     ///
     /// Returns at once, without having waited, if the loop is ending. Must be called on the loop.
     @inlinable
-    public func waitUncancellable() async {
+    public final func waitUncancellable() async {
         // PERF: inlined into its caller, as `wait` is, which saves frames. (suspend and resume)
         guard Isolation.exists(#isolation), beginHere() else { return await waitUncancellableElsewhere() }
         _ = await suspend()
@@ -79,7 +76,7 @@ public final class Park {
     ///
     /// - Throws: `CancellationError` if the task was cancelled, or if the loop ends. A wake-up that came first counts.
     @inlinable
-    public func wait() async throws {
+    public final func wait() async throws {
         guard Isolation.exists(#isolation), beginHere() else { return try await waitElsewhere() }
         let registration = unsafe registerForCancellation()
         let wasCancelled = await suspend()
@@ -90,14 +87,14 @@ public final class Park {
     // Code that is isolated to nothing would leave the loop's thread before it suspends.
 
     @usableFromInline
-    func waitUncancellableElsewhere() async {
+    final func waitUncancellableElsewhere() async {
         // SAFETY: both sides of the call are on the loop, and the caller waits for it.
         nonisolated(unsafe) let this = self
         unsafe await this.waitUncancellable(on: core.withLoop { $0 })
     }
 
     @usableFromInline
-    func waitElsewhere() async throws {
+    final func waitElsewhere() async throws {
         // SAFETY: as above.
         nonisolated(unsafe) let this = self
         unsafe try await this.wait(on: core.withLoop { $0 })
@@ -105,7 +102,10 @@ public final class Park {
 
     /// Begins a wait, and says whether it did: elsewhere than on the loop, and on a loop that ends, it does not.
     @usableFromInline
-    func beginHere() -> Bool { unsafe creactor_current_loop() == core.identity && begin() }
+    final func beginHere() -> Bool { isHere && begin() }
+
+    @inline(__always)
+    private var isHere: Bool { unsafe creactor_current_loop() == core.identity }
 
     // Isolated to the loop, all of them: the step from what the caller has seen to the stored continuation must not
     // leave the loop's thread, not even for a moment, or a wake-up in between would find nobody.
@@ -114,36 +114,65 @@ public final class Park {
     ///
     /// - Throws: `CancellationError` if the loop takes no waits any more.
     @inline(__always)
-    func beginWait() throws {
+    final func beginWait() throws {
         guard begin() else { throw CancellationError() }
     }
 
     /// Waits, and returns true; or returns false if the loop takes no waits any more.
     @discardableResult
-    package func waitUncancellable(on loop: isolated EventLoop) async -> Bool {
+    package final func waitUncancellable(on loop: isolated EventLoop) async -> Bool {
         guard begin() else { return false }
         _ = await suspend()
         return true
     }
 
-    package func wait(on loop: isolated EventLoop) async throws {
+    package final func wait(on loop: isolated EventLoop) async throws {
         try beginWait()
         try await completeWait(on: loop)
     }
 
     /// Completes a wait that has begun.
-    func completeWait(on loop: isolated EventLoop) async throws {
+    final func completeWait(on loop: isolated EventLoop) async throws {
+        if await finishWait(on: loop) { throw CancellationError() }
+    }
+
+    /// Completes a wait that has begun, and returns whether it was cancelled.
+    final func finishWait() async -> Bool {
+        guard Isolation.exists(#isolation), isHere else {
+            // SAFETY: both sides of the call are on the loop, and the caller waits for it.
+            nonisolated(unsafe) let this = self
+            return unsafe await this.finishWait(on: core.withLoop { $0 })
+        }
         let registration = unsafe registerForCancellation()
         let wasCancelled = await suspend()
         unsafe deregister(registration)
-        if wasCancelled { throw CancellationError() }
+        return wasCancelled
     }
+
+    private final func finishWait(on loop: isolated EventLoop) async -> Bool {
+        let registration = unsafe registerForCancellation()
+        let wasCancelled = await suspend()
+        unsafe deregister(registration)
+        return wasCancelled
+    }
+
+    /// The same for a wait that the cancellation of the task does not end.
+    final func finishWaitUncancellable() async -> Bool {
+        guard Isolation.exists(#isolation), isHere else {
+            // SAFETY: as above.
+            nonisolated(unsafe) let this = self
+            return unsafe await this.finishWaitUncancellable(on: core.withLoop { $0 })
+        }
+        return await suspend()
+    }
+
+    private final func finishWaitUncancellable(on loop: isolated EventLoop) async -> Bool { await suspend() }
 
     /// Suspends the task in a wait that has begun.
     ///
     /// Returns whether the wait was cancelled.
     @inlinable
-    func suspend() async -> Bool {
+    final func suspend() async -> Bool {
         #if compiler(>=6.2) && compiler(<6.5)
         // Without steps to the caller's isolation before and after.
         unsafe await _unsafeInheritExecutor_withUnsafeContinuation { unsafe store($0) }
@@ -155,43 +184,40 @@ public final class Park {
     /// Sees to it that the wait hears of the cancellation of the calling task: by its scope, or else by a registration
     /// of its own, which is to be ended with ``deregister(_:)``.
     @usableFromInline
-    func registerForCancellation() -> UnsafeMutableRawPointer? {
+    final func registerForCancellation() -> UnsafeMutableRawPointer? {
         if enterScope() { return nil }
-        registeredWait = wait
-        // SAFETY: the task that waits holds this object until it has ended the registration. What the task allocates
-        // in between is what waiting takes, which is freed before: its memory is a stack.
-        return unsafe creactor_add_cancellation_handler(Unmanaged.passUnretained(self).toOpaque())
+        // SAFETY: stopped by the function that asked for it, after the wait.
+        return unsafe Cancellation.listen(self)
     }
 
     @usableFromInline
-    func deregister(_ registration: UnsafeMutableRawPointer?) {
-        if let registration = unsafe registration { unsafe creactor_remove_cancellation_handler(registration) }
+    final func deregister(_ registration: UnsafeMutableRawPointer?) {
+        unsafe Cancellation.stop(registration)
     }
 
     /// Whether the scope hears of the cancellation of the task that waits.
     @inline(__always)
-    func enterScope() -> Bool {
-        guard let scope = unsafe hotScope else { return false }
+    final func enterScope() -> Bool {
+        guard let scope = unsafe scope else { return false }
         return unsafe scope._withUnsafeGuaranteedRef { scope in
             guard scope.isOfThisTask else { return false }
-            unsafe scope.waiting = self
-            if scope.isCancelled { _ = end(cancelled: true) }
+            unsafe scope.waiting = Unmanaged.passUnretained(self)
+            isScoped = true
+            if scope.wasTaskCancelled { _ = end(cancelled: true) }
             return true
         }
     }
-
-    /// Whether the scope hears of the cancellation of the calling task.
-    var isScopeOfThisTask: Bool { scope?.isOfThisTask ?? false }
 
     /// Begins a wait of the task whose cancellation the scope hears of.
     ///
     /// False, and nothing has begun, for any other task, and if that one was cancelled or the loop takes no waits.
     @inline(__always)
-    func beginInScope() -> Bool {
-        guard !isOccupied, core.acceptsWaits, let scope = unsafe hotScope else { return false }
+    final func beginInScope() -> Bool {
+        guard !isOccupied, core.acceptsWaits, let scope = unsafe scope else { return false }
         return unsafe scope._withUnsafeGuaranteedRef { scope in
-            guard scope.isOfThisTask && !scope.isCancelled else { return false }
-            unsafe scope.waiting = self
+            guard scope.isOfThisTask && !scope.wasTaskCancelled else { return false }
+            unsafe scope.waiting = Unmanaged.passUnretained(self)
+            isScoped = true
             isListed = false
             wait &+= 1
             endedEarly = false
@@ -203,24 +229,24 @@ public final class Park {
     /// Whether the calling task was cancelled.
     @inline(__always)
     var isTaskCancelled: Bool {
-        guard let scope = unsafe hotScope else { return Task.isCancelled }
-        return unsafe scope._withUnsafeGuaranteedRef { $0.isOfThisTask ? $0.isCancelled : Task.isCancelled }
+        guard let scope = unsafe scope else { return Task.isCancelled }
+        return unsafe scope._withUnsafeGuaranteedRef { $0.isOfThisTask ? $0.wasTaskCancelled : Task.isCancelled }
     }
 
     /// Resumes the task that waits, in the loop's next batch or at the end of the callback that is running.
     ///
     /// - Returns: Whether one waited.
     @discardableResult
-    public func wake() -> Bool { end(cancelled: false) }
+    public final func wake() -> Bool { end(cancelled: false) }
 
     /// Ends the wait as if its task had been cancelled.
-    func cancel() { _ = end(cancelled: true) }
+    final func cancel() { _ = end(cancelled: true) }
 
     // MARK: The steps of a wait
 
     /// Begins a wait; false if the loop takes none any more.
     @inline(__always)
-    private func begin() -> Bool {
+    private final func begin() -> Bool {
         require(!isOccupied, "Two tasks wait at one Park. Give each a Park of its own.")
         guard core.acceptsWaits else { return false }
         wait &+= 1
@@ -231,7 +257,7 @@ public final class Park {
     }
 
     @usableFromInline
-    func store(_ continuation: UnsafeContinuation<Bool, Never>) {
+    final func store(_ continuation: UnsafeContinuation<Bool, Never>) {
         isBeginning = false
         if endedEarly {
             leaveScope()
@@ -243,7 +269,7 @@ public final class Park {
     }
 
     @inline(__always)
-    private func end(cancelled: Bool) -> Bool {
+    private final func end(cancelled: Bool) -> Bool {
         guard let continuation = unsafe continuation else { return endEarly(cancelled) }
         unsafe self.continuation = nil
         if isListed { core.parked.remove(self) }
@@ -253,31 +279,24 @@ public final class Park {
     }
 
     @inline(__always)
-    private func leaveScope() {
-        unsafe hotScope?._withUnsafeGuaranteedRef { unsafe $0.waiting = nil }
+    private final func leaveScope() {
+        // Another task may have waited here, while the handler waits elsewhere.
+        guard isScoped else { return }
+        isScoped = false
+        unsafe scope?._withUnsafeGuaranteedRef { unsafe $0.waiting = nil }
     }
 
     /// Ends a wait that is not stored yet; the first end counts.
-    private func endEarly(_ cancelled: Bool) -> Bool {
+    private final func endEarly(_ cancelled: Bool) -> Bool {
         guard isBeginning && !endedEarly else { return false }
         endedEarly = true
         wasCancelledEarly = cancelled
         return true
     }
 
-    /// Makes the runtime's cancellation heard; the first call does it.
-    static func install() { _ = installed }
-
-    private static let installed: Void = {
-        unsafe creactor_hear_of_cancellation { context in
-            // SAFETY: a registration lasts no longer than the wait of a task that holds the place.
-            unsafe Unmanaged<Park>.fromOpaque(context!)._withUnsafeGuaranteedRef { $0.cancelFromAnywhere() }
-        }
-    }()
-
-    /// Any thread, and as long as the registration lasts: what it reads was written before that and stays.
-    private nonisolated func cancelFromAnywhere() {
-        let wait = registeredWait
+    /// Any thread, and as long as the registration lasts, in which the number of the wait stays.
+    final nonisolated func cancelFromAnywhere() {
+        let wait = wait
         if unsafe creactor_current_loop() == core.identity {
             cancel(wait)
         } else {
@@ -288,7 +307,7 @@ public final class Park {
         }
     }
 
-    private func cancel(_ wait: UInt64) {
+    private final func cancel(_ wait: UInt32) {
         if self.wait == wait { _ = end(cancelled: true) }
     }
 }

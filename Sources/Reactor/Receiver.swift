@@ -65,30 +65,50 @@ private func deliver(
     _ transport: StreamTransport,
     _ loop: isolated EventLoop
 ) throws {
-    try receiver.stream!.dataReceived(bytes, from: transport, on: loop)
+    try receiver.deliver(bytes, transport, loop)
 }
 
 /// The one who receives a connection's events.
 ///
-/// An object with constant fields, so that using one, which happens for every message, counts no references.
-final class Receiver {
-    /// Set if it is handed what arrives.
-    let stream: (any StreamProtocol)?
-    /// Set if it reads into memory of its own.
-    let buffered: (any BufferedStreamProtocol)?
+/// A class of its own, with constant fields, so that using one, which happens for every message, counts no references;
+/// and one to inherit from, so that what is made for it has no second object.
+package class Receiver {
+    init() {}
 
-    init(_ receiver: any StreamProtocol) {
-        stream = receiver
-        buffered = nil
+    /// The receiver for a protocol.
+    static func of(_ receiver: any StreamProtocol) -> Receiver {
+        (receiver as? StreamChannel) ?? ProtocolReceiver(receiver)
     }
 
-    init(buffered receiver: any BufferedStreamProtocol) {
-        stream = nil
-        buffered = receiver
-    }
+    /// The protocol.
+    var base: any ConnectionProtocol { fault("A receiver without a protocol, which is a fault in swift-asyncio.") }
+    /// The same if it reads into memory of its own.
+    var buffered: (any BufferedStreamProtocol)? { nil }
+    /// The peer's address, if the receiver keeps it.
+    var remoteAddress: SocketAddress? { nil }
+    /// Hands bytes to one that does not.
+    func deliver(_ bytes: Bytes, _ transport: StreamTransport, _ loop: isolated EventLoop) throws {}
+}
 
-    var base: any ConnectionProtocol {
-        if let stream { return stream }
-        return buffered!
+/// A protocol that is handed what arrives.
+private final class ProtocolReceiver: Receiver {
+    private let stream: any StreamProtocol
+
+    init(_ stream: any StreamProtocol) { self.stream = stream }
+
+    override var base: any ConnectionProtocol { stream }
+
+    override func deliver(_ bytes: Bytes, _ transport: StreamTransport, _ loop: isolated EventLoop) throws {
+        try stream.dataReceived(bytes, from: transport, on: loop)
     }
+}
+
+/// A protocol that reads into memory of its own.
+final class BufferedReceiver: Receiver {
+    private let stream: any BufferedStreamProtocol
+
+    init(_ stream: any BufferedStreamProtocol) { self.stream = stream }
+
+    override var base: any ConnectionProtocol { stream }
+    override var buffered: (any BufferedStreamProtocol)? { stream }
 }

@@ -7,7 +7,13 @@
 #if os(Linux) && compiler(>=6.3)
 @_spi(ExperimentalScheduling) internal import _Concurrency
 
-extension LoopExecutor: SchedulingExecutor {
+/// An executor that can have a job wait.
+protocol SleepingExecutor: SchedulingExecutor {
+    /// Runs a job when time has passed.
+    func sleep(_ job: UnownedJob, for delay: Duration)
+}
+
+extension SleepingExecutor {
     func enqueue<C: Clock>(
         _ job: consuming ExecutorJob,
         after delay: C.Duration,
@@ -25,67 +31,26 @@ extension LoopExecutor: SchedulingExecutor {
     ) {
         sleep(UnownedJob(job), for: RuntimeClock.duration(clock.now.duration(to: instant)))
     }
+}
 
-    private func sleep(_ job: UnownedJob, for delay: Duration) {
-        let core = unsafe core
-        if core.keepsJobs && core.isRunningHere {
-            core.sleep(job, for: delay)
-        } else {
-            HandedBack.enqueue(job, after: delay)
-        }
+extension LoopExecutor: SleepingExecutor {
+    func sleep(_ job: UnownedJob, for delay: Duration) { unsafe core.sleepHere(job, for: delay) }
+}
+
+extension LoopTaskExecutor: SleepingExecutor {
+    func sleep(_ job: UnownedJob, for delay: Duration) { unsafe core.sleepHere(job, for: delay) }
+}
+
+extension MainLoopExecutor: SleepingExecutor {
+    func sleep(_ job: UnownedJob, for delay: Duration) {
+        if let here = loopIfHere { here.sleepHere(job, for: delay) } else { HandedBack.enqueue(job, after: delay) }
     }
 }
 
-extension MainLoopExecutor: SchedulingExecutor {
-    func enqueue<C: Clock>(
-        _ job: consuming ExecutorJob,
-        after delay: C.Duration,
-        tolerance: C.Duration?,
-        clock: C
-    ) {
-        sleepAnywhere(UnownedJob(job), for: RuntimeClock.duration(delay))
-    }
-
-    func enqueue<C: Clock>(
-        _ job: consuming ExecutorJob,
-        at instant: C.Instant,
-        tolerance: C.Duration?,
-        clock: C
-    ) {
-        sleepAnywhere(UnownedJob(job), for: RuntimeClock.duration(clock.now.duration(to: instant)))
-    }
-
-    private func sleepAnywhere(_ job: UnownedJob, for delay: Duration) {
-        if !sleep(job, for: delay) { HandedBack.enqueue(job, after: delay) }
-    }
-}
-
-extension LoopTaskExecutor: SchedulingExecutor {
-    func enqueue<C: Clock>(
-        _ job: consuming ExecutorJob,
-        after delay: C.Duration,
-        tolerance: C.Duration?,
-        clock: C
-    ) {
-        sleep(UnownedJob(job), for: RuntimeClock.duration(delay))
-    }
-
-    func enqueue<C: Clock>(
-        _ job: consuming ExecutorJob,
-        at instant: C.Instant,
-        tolerance: C.Duration?,
-        clock: C
-    ) {
-        sleep(UnownedJob(job), for: RuntimeClock.duration(clock.now.duration(to: instant)))
-    }
-
-    private func sleep(_ job: UnownedJob, for delay: Duration) {
-        let core = unsafe core
-        if core.keepsJobs && core.isRunningHere {
-            core.sleep(job, for: delay)
-        } else {
-            HandedBack.enqueue(job, after: delay)
-        }
+extension LoopCore {
+    /// Has a job wait on this loop, if it runs here and keeps jobs, or else without one.
+    fileprivate func sleepHere(_ job: UnownedJob, for delay: Duration) {
+        if keepsJobs && isRunningHere { sleep(job, for: delay) } else { HandedBack.enqueue(job, after: delay) }
     }
 }
 

@@ -8,7 +8,7 @@
 
 /// A connection that tasks read from and write to, on its loop.
 @safe
-package final class StreamChannel: StreamProtocol {
+package final class StreamChannel: Receiver, StreamProtocol {
     /// A task that waits until the system has taken enough of what waits to be sent.
     private struct Writer {
         let park: Park
@@ -18,26 +18,69 @@ package final class StreamChannel: StreamProtocol {
     }
 
     let arrival: Park
+    private(set) var addresses = Addresses()
     private var arrived: Bytes?
-    private var isAtEnd = false
-    private var writers: [Writer] = []
-    private var closers: [Park] = []
+    /// What few connections have.
+    private final class Rare {
+        var writers: [Writer] = []
+        var closers: [Park] = []
+        var failure: (any Error)?
+    }
+
+    private var rare: Rare?
 
     private var heldTransport: StreamTransport? {
         didSet { unsafe hotTransport = heldTransport.map { unsafe Unmanaged.passUnretained($0) } }
     }
     // SAFETY: the same object, not counted: `heldTransport` holds it.
     private var hotTransport: Unmanaged<StreamTransport>?
-    private var lost = false
-    private var failure: (any Error)?
-    private var endSent = false
     private var onMade: ((StreamChannel) -> Void)?
+    // Whose cancellation the waits hear of: see StreamChannel+Cancellation.swift.
+    // SAFETY: compared, never followed. The task lives as long as it is the handler's, so no other has its address.
+    var task: UnsafeRawPointer?
+    // SAFETY: a place is named here only while its wait is under way, in which the task that waits holds it.
+    var waiting: Unmanaged<Park>?
+    private var position: Int32 = 0
+    private var lost = false
+    private var isAtEnd = false
+    private var endSent = false
+    var wasTaskCancelled = false
 
     /// A channel that calls `onMade` once, when the connection is there.
     package init(on loop: isolated EventLoop, onMade: @escaping (StreamChannel) -> Void) {
         arrival = Park(on: loop)
         self.onMade = onMade
+        super.init()
+        unsafe arrival.scope = Unmanaged.passUnretained(self)
     }
+
+    override var base: any ConnectionProtocol { self }
+
+    override func deliver(_ bytes: Bytes, _ transport: StreamTransport, _ loop: isolated EventLoop) throws {
+        dataReceived(bytes, from: transport, on: loop)
+    }
+
+    private func made() -> Rare {
+        let all = rare ?? Rare()
+        rare = all
+        return all
+    }
+
+    /// What the connection broke with.
+    private var failure: (any Error)? { rare?.failure }
+
+    /// Both ends.
+    struct Addresses {
+        var local: SocketAddress?
+        var remote: SocketAddress?
+    }
+
+    /// Asks for the addresses while there are some.
+    func keepAddresses() {
+        if let transport = heldTransport { addresses = transport.currentAddresses }
+    }
+
+    override var remoteAddress: SocketAddress? { addresses.remote }
 
     // No stored property is visible to other modules: each access to one would be checked at run time for overlaps.
 
@@ -47,8 +90,11 @@ package final class StreamChannel: StreamProtocol {
     /// Whether the connection is gone.
     package var isLost: Bool { lost }
 
-    /// The cancellation of the handler that the connection belongs to.
-    package func setScope(_ scope: CancelScope?) { arrival.scope = scope }
+    /// Where it is in its server's list.
+    package var place: Int {
+        get { Int(position) }
+        set { position = Int32(truncatingIfNeeded: newValue) }
+    }
 
     // MARK: What the transport reports
 
@@ -73,10 +119,11 @@ package final class StreamChannel: StreamProtocol {
     package func connectionLost(_ transport: StreamTransport, error: (any Error)?, on loop: isolated EventLoop) {
         lost = true
         unsafe hotTransport = nil
-        failure = error
+        if let error { made().failure = error }
         arrival.wake()
-        for writer in writers { writer.park.wake() }
-        for closer in closers { closer.wake() }
+        guard let rare else { return }
+        for writer in rare.writers { writer.park.wake() }
+        for closer in rare.closers { closer.wake() }
     }
 
     // MARK: Reading
@@ -182,7 +229,7 @@ package final class StreamChannel: StreamProtocol {
     @inline(__always)
     private func isSent(_ transport: StreamTransport) throws -> Bool {
         if transport.phase != .open { throw reasonOfLoss }
-        return transport.queue.byteCount == 0
+        return transport.writeBufferSize == 0
     }
 
     private func transportToWrite() throws -> StreamTransport {
@@ -201,9 +248,10 @@ package final class StreamChannel: StreamProtocol {
         let (low, high) = transport.writeBufferLimits
         let isHigh = transport.writeBufferSize > high
         let writer = Writer(park: Park(on: loop), position: transport.queuedTotal, low: isHigh ? low : nil)
-        writer.park.scope = arrival.scope
-        writers.append(writer)
-        defer { writers.removeAll { $0.park === writer.park } }
+        unsafe writer.park.scope = Unmanaged.passUnretained(self)
+        let rare = made()
+        rare.writers.append(writer)
+        defer { rare.writers.removeAll { $0.park === writer.park } }
         transport.onSent = { [unowned self] in wakeWriters() }
         while !lost && !transport.isClosing && !isEnough(writer, transport) { try await writer.park.wait(on: loop) }
         if !isEnough(writer, transport) || transport.failure != nil { throw reasonOfLoss }
@@ -215,9 +263,9 @@ package final class StreamChannel: StreamProtocol {
     }
 
     private func wakeWriters() {
-        guard let transport = heldTransport else { return }
-        for writer in writers where isEnough(writer, transport) { writer.park.wake() }
-        if writers.isEmpty { transport.onSent = nil }
+        guard let transport = heldTransport, let rare else { return }
+        for writer in rare.writers where isEnough(writer, transport) { writer.park.wake() }
+        if rare.writers.isEmpty { transport.onSent = nil }
     }
 
     package func writeEOF() throws {
@@ -244,8 +292,9 @@ package final class StreamChannel: StreamProtocol {
         heldTransport?.close()
         arrival.wake()
         let park = Park(on: loop)
-        closers.append(park)
-        defer { closers.removeAll { $0 === park } }
+        let rare = made()
+        rare.closers.append(park)
+        defer { rare.closers.removeAll { $0 === park } }
         while !lost {
             do {
                 try await park.wait(on: loop)
@@ -262,9 +311,6 @@ package final class StreamChannel: StreamProtocol {
         closeSoon()
         if let transport = heldTransport, transport.writeBufferSize > 0 { try await close(on: loop) }
     }
-
-    /// Whether the calling task is the handler that the connection belongs to.
-    package var isOfThisTask: Bool { arrival.isScopeOfThisTask }
 
     /// Closes after what was written has been sent, and does not wait.
     package func closeSoon() {

@@ -5,7 +5,7 @@ extension StreamTransport {
     /// Whether the protocol is given what arrives.
     ///
     /// The corresponding asyncio name is `ReadTransport.is_reading`.
-    public var isReading: Bool { wantsReading && phase == .open && !hasReachedEnd }
+    public var isReading: Bool { wantsReading && phase == .open && readingEnd == .ahead }
 
     /// Stops giving the protocol what arrives; it stays with the kernel, and the peer is slowed down.
     ///
@@ -22,8 +22,8 @@ extension StreamTransport {
     public func resumeReading() {
         wantsReading = true
         guard phase == .open else { return }
-        if endIsWaiting {
-            endIsWaiting = false
+        if readingEnd == .waiting {
+            readingEnd = .reached
             let site = CallSite(file: #fileID, line: #line)
             _ = core.scheduleSoon({ [self] in tellEnd() }, site: site)
         } else {
@@ -38,7 +38,7 @@ extension StreamTransport {
     }
 
     func startDriverReadingIfWanted() {
-        guard wantsReading && phase == .open && !isDriverReading && !hasReachedEnd else { return }
+        guard wantsReading && phase == .open && !isDriverReading && readingEnd == .ahead else { return }
         do {
             try driver.startReading()
             isDriverReading = true
@@ -146,8 +146,8 @@ extension StreamTransport {
     func didReachEnd() {
         isDriverReading = false
         activeBuffer = nil
-        guard !hasReachedEnd else { return }
-        hasReachedEnd = true
+        guard readingEnd == .ahead else { return }
+        readingEnd = .reached
         tellEnd()
     }
 
@@ -155,7 +155,7 @@ extension StreamTransport {
     private func tellEnd() {
         guard phase == .open, let receiver else { return }
         guard wantsReading else {
-            endIsWaiting = true
+            readingEnd = .waiting
             return
         }
         core.enter()

@@ -16,7 +16,7 @@ extension StreamTransport {
         // PERF: the short way first: an open socket that takes everything. `send` and not `uv_try_write`, which looks at
         // much that is known here, at 90 instructions a message. (echo 50 × 64 B)
         let count = bytes.endIndex &- bytes.startIndex
-        if phase == .open && !endRequested && queue.byteCount == 0 && descriptor >= 0 && count > 0 {
+        if phase == .open && writingEnd == .open && writeBufferSize == 0 && descriptor >= 0 && count > 0 {
             let written = unsafe creactor_send(descriptor, bytes.base + bytes.startIndex, count)
             if written == count {
                 core.statistics.bytesSent &+= UInt64(bitPattern: Int64(count))
@@ -31,7 +31,7 @@ extension StreamTransport {
     @inline(never)
     private func writeTheLongWay(_ bytes: Bytes) {
         guard mayWrite, !bytes.isEmpty else { return }
-        if queue.byteCount == 0 {
+        if writeBufferSize == 0 {
             keepRest(bytes, unsafe bytes.withUnsafeBytes { unsafe driver.tryWrite($0) })
         } else {
             keep(bytes)
@@ -53,13 +53,13 @@ extension StreamTransport {
     public func write(_ span: RawSpan) {
         guard mayWrite, span.byteCount > 0 else { return }
         var sent = 0
-        if queue.byteCount == 0 {
+        if writeBufferSize == 0 {
             let written = unsafe span.withUnsafeBytes { unsafe driver.tryWrite($0) }
             guard let taken = accepted(written) else { return }
             sent = taken
         }
         guard sent < span.byteCount else { return }
-        queue.append(Bytes(copying: span.extracting(droppingFirst: sent)))
+        append(Bytes(copying: span.extracting(droppingFirst: sent)))
         didQueue()
     }
 
@@ -75,7 +75,7 @@ extension StreamTransport {
         // Empty pieces would be system calls, or faults, about nothing.
         guard mayWrite, pieces.contains(where: { !$0.isEmpty }) else { return }
         var rest = pieces[...]
-        if queue.byteCount == 0 {
+        if writeBufferSize == 0 {
             guard var sent = accepted(driver.tryWrite(rest.prefix(WriteQueue.mostBuffers))) else { return }
             while let first = rest.first, sent >= first.count {
                 sent -= first.count
@@ -87,7 +87,7 @@ extension StreamTransport {
             }
         }
         for bytes in rest { keep(bytes) }
-        if queue.byteCount > 0 { didQueue() }
+        if writeBufferSize > 0 { didQueue() }
     }
 
     /// Sends the end of the stream after everything that was written.
@@ -96,20 +96,20 @@ extension StreamTransport {
     ///
     /// The corresponding asyncio name is `WriteTransport.write_eof`; the corresponding libuv call is `uv_shutdown`.
     public func writeEOF() {
-        guard phase == .open, !endRequested else { return }
-        endRequested = true
-        if queue.byteCount == 0 { sendEnd() }
+        guard phase == .open, writingEnd == .open else { return }
+        writingEnd = .requested
+        if writeBufferSize == 0 { sendEnd() }
     }
 
     /// How many bytes wait to be sent.
     ///
     /// The corresponding asyncio name is `WriteTransport.get_write_buffer_size`.
-    public var writeBufferSize: Int { queue.byteCount }
+    public var writeBufferSize: Int { queue?.byteCount ?? 0 }
 
     /// The marks at which writing resumes and pauses.
     ///
     /// The corresponding asyncio name is `WriteTransport.get_write_buffer_limits`.
-    public var writeBufferLimits: (low: Int, high: Int) { (lowWaterMark, highWaterMark) }
+    public var writeBufferLimits: (low: Int, high: Int) { (limits.lowWaterMark, limits.highWaterMark) }
 
     /// Sets the marks at which the protocol is told to pause and to resume writing.
     ///
@@ -121,21 +121,23 @@ extension StreamTransport {
     public func setWriteBufferLimits(high: Int, low: Int? = nil) {
         let low = low ?? high / 4
         require(low >= 0 && high >= low, "Write marks must satisfy 0 <= low <= high, but are \(low) and \(high).")
-        highWaterMark = high
-        lowWaterMark = low
+        setMarks(low: low, high: high)
         pauseIfNeeded()
     }
 
     /// How many bytes have ever waited to be sent, and how many of those have been.
-    var queuedTotal: UInt64 { queue.queuedTotal }
-    var sentTotal: UInt64 { queue.sentTotal }
+    var queuedTotal: UInt64 { queue?.queuedTotal ?? 0 }
+    var sentTotal: UInt64 { queue?.sentTotal ?? 0 }
 
     // MARK: What the system took
 
     @inline(__always)
     private var mayWrite: Bool {
         guard phase == .open else { return false }
-        require(!endRequested, "write(_:) after writeEOF(): the end of the stream has been sent or is about to be.")
+        require(
+            writingEnd == .open,
+            "write(_:) after writeEOF(): the end of the stream has been sent or is about to be."
+        )
         return true
     }
 
@@ -154,7 +156,13 @@ extension StreamTransport {
     /// Queues bytes that the kernel did not take; a small slice of the read slab as a copy, so that a peer that does
     /// not read pins its own bytes and not everybody's slab.
     private func keep(_ bytes: Bytes) {
-        queue.append(bytes.count < ReadSlab.largeRead ? bytes.exactCopy() : bytes)
+        append(bytes.count < ReadSlab.largeRead ? bytes.exactCopy() : bytes)
+    }
+
+    private func append(_ bytes: Bytes) {
+        let queue = queue ?? WriteQueue()
+        self.queue = queue
+        queue.append(bytes)
     }
 
     private func didQueue() {
@@ -163,13 +171,13 @@ extension StreamTransport {
     }
 
     private func send() {
-        guard !driverClosing, let request = queue.next() else { return }
+        guard !driverClosing, let request = queue?.next() else { return }
         do { try driver.write(request) } catch { fail(error) }
     }
 
     private func sendEnd() {
-        guard !endSubmitted else { return }
-        endSubmitted = true
+        guard writingEnd == .requested else { return }
+        writingEnd = .submitted
         do {
             try driver.shutDown()
         } catch {
@@ -183,7 +191,7 @@ extension StreamTransport {
     /// A request is done.
     func didWrite(_ status: CInt) {
         core.noteInput()
-        let sent = queue.didSend()
+        let sent = queue?.didSend() ?? 0
         guard !driverClosing else { return }
         if status < 0 {
             fail(SystemError(status: status, call: "uv_write", address: remoteAddress))
@@ -196,9 +204,9 @@ extension StreamTransport {
         core.leave { subject("resumeWriting") }
         // The protocol may have written more, or closed.
         guard !driverClosing else { return }
-        if queue.byteCount > 0 {
+        if writeBufferSize > 0 {
             send()
-        } else if endRequested && !endSent {
+        } else if writingEnd == .requested {
             sendEnd()
         } else if phase == .closing {
             closeDriver(reset: false)
@@ -208,14 +216,14 @@ extension StreamTransport {
     /// The end of the stream has been sent, or cannot be.
     func didShutDown() {
         core.noteInput()
-        endSent = true
+        writingEnd = .sent
         if phase == .closing { closeDriver(reset: false) }
     }
 
     // MARK: Flow control
 
     private func pauseIfNeeded() {
-        guard !isWritingPaused, phase == .open, queue.byteCount > highWaterMark, let receiver else { return }
+        guard !isWritingPaused, phase == .open, writeBufferSize > limits.highWaterMark, let receiver else { return }
         isWritingPaused = true
         do {
             try core.withLoop { try core.crossings.pause(receiver.base, self, $0) }
@@ -225,7 +233,7 @@ extension StreamTransport {
     }
 
     private func resumeIfNeeded() {
-        guard isWritingPaused, phase == .open, queue.byteCount <= lowWaterMark, let receiver else { return }
+        guard isWritingPaused, phase == .open, writeBufferSize <= limits.lowWaterMark, let receiver else { return }
         isWritingPaused = false
         do {
             try core.withLoop { try core.crossings.resume(receiver.base, self, $0) }

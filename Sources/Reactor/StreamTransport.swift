@@ -20,77 +20,135 @@ public final class StreamTransport {
         case closed
     }
 
+    /// How what arrives gets to the protocol.
+    private enum Way {
+        /// It is handed over, and nobody times that.
+        case plain
+        case timed
+        case buffered
+    }
+
+    /// The end of what the peer sends.
+    enum ReadingEnd {
+        case ahead
+        /// It has come while reading was paused.
+        case waiting
+        case reached
+    }
+
+    /// The end of what this side sends.
+    enum WritingEnd {
+        case open
+        /// Asked for, and behind bytes that wait.
+        case requested
+        /// The driver was told.
+        case submitted
+        case sent
+    }
+
     let core: LoopCore
-    let options: StreamOptions
+    /// Shared with other connections of the same options.
+    private(set) var limits: StreamLimits
+    /// What few connections have: see `StreamExtras`.
+    private var extras: StreamExtras?
     var driver = StreamDriver.none {
         didSet {
             if case .tcp(let stream) = driver { descriptor = stream.descriptor } else { descriptor = -1 }
         }
     }
-    /// The descriptor of a TCP driver, which libuv owns and which is open as long as `phase` is; or -1.
-    private(set) var descriptor: CInt = -1
     private(set) var receiver: Receiver?
     // SAFETY: the same object, not counted: used only while `receiver` holds it.
     private(set) var hotReceiver: Unmanaged<Receiver>!
-    private(set) var isBuffered = false
-    /// Whether what arrives takes the short way: a stream protocol, and nobody times callbacks.
-    private(set) var isPlain = false
     private var listener: Listener?
+    /// What waits to be sent; nil as long as nothing ever has.
+    var queue: WriteQueue?
+    /// A number that no other connection of this loop has, in the order in which they were made.
+    public let number: UInt64
+
+    /// The descriptor of a TCP driver, which libuv owns and which is open as long as `phase` is; or -1.
+    private(set) var descriptor: CInt = -1
     /// The place in the listener's list of connections.
-    var indexInListener = 0
+    var indexInListener: Int32 = 0
 
     private(set) var phase = Phase.open
+    private var way = Way.timed
     /// Whether the driver was told to close, after which nothing more is sent.
     var driverClosing = false
-    private(set) var failure: (any Error)?
-    /// Called when the system has taken some of what waits to be sent.
-    var onSent: (() -> Void)?
-    private var closeDeadline: Scheduled?
 
     // Reading: see StreamTransport+Reading.swift
     var wantsReading = true
     var isDriverReading = false
-    var hasReachedEnd = false
-    /// The end has come while reading was paused.
-    var endIsWaiting = false
-    var activeBuffer: ReadBuffer?
+    var readingEnd = ReadingEnd.ahead
 
     // Writing: see StreamTransport+Writing.swift
-    let queue = WriteQueue()
-    var endRequested = false
-    /// Whether the driver was told to send the end, and whether it has.
-    var endSubmitted = false
-    var endSent = false
+    var writingEnd = WritingEnd.open
     var isWritingPaused = false
-    var highWaterMark: Int
-    var lowWaterMark: Int
 
-    /// A number that no other connection of this loop has, in the order in which they were made.
-    public let number: UInt64
-
-    private var cachedLocalAddress: SocketAddress?
-    private var cachedRemoteAddress: SocketAddress?
-
-    init(core: LoopCore, options: StreamOptions, listener: Listener?) {
+    init(core: LoopCore, limits: StreamLimits, listener: Listener?) {
         self.core = core
-        self.options = options
+        self.limits = limits
         self.listener = listener
-        (lowWaterMark, highWaterMark) = options.writeMarks
         number = core.nextConnectionNumber()
     }
 
+    /// Whether the protocol reads into memory of its own.
+    @inline(__always)
+    var isBuffered: Bool { way == .buffered }
+    /// Whether what arrives takes the short way.
+    @inline(__always)
+    var isPlain: Bool { way == .plain }
+
     /// This end's address; nil if it was not asked for while the connection was open.
     public var localAddress: SocketAddress? {
-        if cachedLocalAddress == nil { cachedLocalAddress = driver.address(remote: false) }
-        return cachedLocalAddress
+        if let address = extras?.localAddress { return address }
+        guard let address = driver.address(remote: false) else { return nil }
+        withExtras { $0.localAddress = address }
+        return address
     }
 
     /// The peer's address; nil if it was not asked for while the connection was open.
     ///
     /// It is read from the system when it is first asked for, so that connections that never ask pay nothing.
     public var remoteAddress: SocketAddress? {
-        if cachedRemoteAddress == nil { cachedRemoteAddress = driver.address(remote: true) }
-        return cachedRemoteAddress
+        if let address = extras?.remoteAddress { return address }
+        // A connection that was reset has none any more.
+        guard let address = driver.address(remote: true) else { return receiver?.remoteAddress }
+        withExtras { $0.remoteAddress = address }
+        return address
+    }
+
+    /// Both addresses as they are now, for who keeps them itself.
+    var currentAddresses: StreamChannel.Addresses {
+        StreamChannel.Addresses(local: driver.address(remote: false), remote: driver.address(remote: true))
+    }
+
+    private func withExtras(_ change: (StreamExtras) -> Void) {
+        let all = extras ?? StreamExtras()
+        extras = all
+        change(all)
+    }
+
+    /// Why the connection broke.
+    private(set) var failure: (any Error)? {
+        get { extras?.failure }
+        set { withExtras { $0.failure = newValue } }
+    }
+
+    /// Called when the system has taken some of what waits to be sent.
+    var onSent: (() -> Void)? {
+        get { extras?.onSent }
+        set { if newValue != nil || extras != nil { withExtras { $0.onSent = newValue } } }
+    }
+
+    /// The memory that a buffered protocol reads into.
+    var activeBuffer: ReadBuffer? {
+        get { extras?.activeBuffer }
+        set { if newValue != nil || extras != nil { withExtras { $0.activeBuffer = newValue } } }
+    }
+
+    /// Sets when writing pauses and resumes.
+    func setMarks(low: Int, high: Int) {
+        limits = StreamLimits(low: low, high: high, closeTimeout: limits.closeTimeout)
     }
 
     /// Whether the connection is closing or closed.
@@ -105,16 +163,17 @@ public final class StreamTransport {
     public func close() {
         guard phase == .open else { return }
         phase = .closing
-        guard queue.byteCount > 0 || (endRequested && !endSent) else {
+        guard writeBufferSize > 0 || (writingEnd == .requested || writingEnd == .submitted) else {
             closeDriver(reset: false)
             return
         }
-        let deadline = core.now.advanced(by: options.closeTimeout)
-        closeDeadline = core.schedule(
+        let deadline = core.now.advanced(by: limits.closeTimeout)
+        let timer = core.schedule(
             at: deadline,
             { [self] in fail(LoopError.timedOut("Sending the last bytes to a peer that does not read them")) },
             site: CallSite(file: #fileID, line: #line)
         )
+        withExtras { $0.closeDeadline = timer }
     }
 
     /// Closes the connection at once: what waits to be sent is dropped, and the peer is told that it broke (RST).
@@ -125,7 +184,7 @@ public final class StreamTransport {
     public func abort() {
         guard phase != .closed else { return }
         phase = .closing
-        queue.dropAll()
+        queue?.dropAll()
         closeDriver(reset: true)
     }
 
@@ -160,8 +219,7 @@ public final class StreamTransport {
     func begin(with receiver: Receiver) {
         self.receiver = receiver
         unsafe hotReceiver = Unmanaged.passUnretained(receiver)
-        isBuffered = receiver.buffered != nil
-        isPlain = !isBuffered && !core.timesCallbacks
+        way = receiver.buffered != nil ? .buffered : core.timesCallbacks ? .timed : .plain
         do {
             try core.withLoop { try core.crossings.made(receiver.base, self, $0) }
         } catch {
@@ -174,11 +232,13 @@ public final class StreamTransport {
     func didClose() {
         guard phase != .closed else { return }
         phase = .closed
-        closeDeadline?.cancel()
-        closeDeadline = nil
-        queue.dropAll()
-        activeBuffer = nil
-        onSent = nil
+        queue?.dropAll()
+        if let extras {
+            extras.closeDeadline?.cancel()
+            extras.closeDeadline = nil
+            extras.activeBuffer = nil
+            extras.onSent = nil
+        }
         driver = .none
         let listener = listener.take()
         defer { listener?.didLose(self) }
@@ -199,7 +259,7 @@ public final class StreamTransport {
         var text = "connection #\(number) \(ends)"
         if phase != .open { text += ", closing" }
         if !wantsReading { text += ", reading paused" }
-        if queue.byteCount > 0 { text += ", \(queue.byteCount) B to send" }
+        if writeBufferSize > 0 { text += ", \(writeBufferSize) B to send" }
         return text
     }
 }

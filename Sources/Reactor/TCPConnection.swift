@@ -22,44 +22,49 @@ internal import CReactor
 public final class TCPConnection: Sendable {
     /// The loop that it belongs to.
     public let loop: EventLoop
-    private let held: LoopBound<StreamChannel>
-    // SAFETY: the same object, not counted: `held` holds it. Used on the loop's thread only.
+    // SAFETY: counted once, from `init` to `deinit`. Used on the loop's thread only.
     private nonisolated(unsafe) let hot: Unmanaged<StreamChannel>
 
     /// A number that no other connection of its loop has, in the order in which they were made.
     public let number: UInt64
 
     /// The peer's address; nil if it was gone before the connection was handed over.
-    public let remoteAddress: SocketAddress?
+    public var remoteAddress: SocketAddress? { addresses.remote }
 
     /// This end's address; nil if the peer was gone before the connection was handed over.
-    public let localAddress: SocketAddress?
+    public var localAddress: SocketAddress? { addresses.local }
+
+    // SAFETY: set before this object exists, and never after; so any thread may read them.
+    private var addresses: StreamChannel.Addresses { unsafe hot._withUnsafeGuaranteedRef { $0.addresses } }
 
     /// Stands for a channel of the loop that runs here, if `loop` is it.
     package init(_ channel: StreamChannel, _ transport: StreamTransport, here loop: EventLoop) {
         require(loop.isCurrent, "A connection was bound to an EventLoop that does not run here.")
         self.loop = loop
-        held = LoopBound(channel, here: loop)
-        unsafe hot = Unmanaged.passUnretained(channel)
+        unsafe hot = Unmanaged.passRetained(channel)
         number = transport.number
-        remoteAddress = transport.remoteAddress
-        localAddress = transport.localAddress
+        channel.keepAddresses()
     }
 
-    deinit { perform { $0.closeSoon() } }
+    deinit {
+        perform { $0.closeSoon() }
+        unsafe hot.release()
+    }
 
     /// Whether the loop runs here, at this moment.
     @inline(__always)
     private var isHere: Bool { unsafe creactor_current_loop() == loop.core.identity }
 
     /// The channel.
-    package func channel(on loop: isolated EventLoop) -> StreamChannel { held.value(on: loop) }
+    package func channel(on loop: isolated EventLoop) -> StreamChannel { unsafe hot.takeUnretainedValue() }
 
     /// Lets the loop do something with the channel: at once if it runs here, or else soon.
     private func perform(_ action: @escaping @Sendable (StreamChannel) -> Void) {
-        if let channel = held.ifHere { return action(channel) }
+        if isHere { return unsafe hot._withUnsafeGuaranteedRef { action($0) } }
+        // SAFETY: used on the loop's thread only, and held until then.
+        nonisolated(unsafe) let channel = unsafe hot.takeUnretainedValue()
         // A loop that is closed has closed its connections.
-        _ = try? loop.submit { [held] loop in action(held.value(on: loop)) }
+        _ = try? loop.submit { _ in unsafe action(channel) }
     }
 }
 
@@ -119,7 +124,7 @@ extension TCPConnection: AsyncSequence {
     func readSlowly() async throws -> Bytes? { try await read(on: loop) }
 
     private func read(on loop: isolated EventLoop) async throws -> Bytes? {
-        try await held.value(on: loop).read(on: loop)
+        try await channel(on: loop).read(on: loop)
     }
 
     /// Reads what has arrived into memory of the caller's, as much as fits; the rest stays for the next read.
@@ -135,7 +140,7 @@ extension TCPConnection: AsyncSequence {
         return count
     }
 
-    private func putBack(_ rest: Bytes, on loop: isolated EventLoop) { held.value(on: loop).putBack(rest) }
+    private func putBack(_ rest: Bytes, on loop: isolated EventLoop) { channel(on: loop).putBack(rest) }
 
     /// What arrives, until the end.
     public struct AsyncIterator: AsyncIteratorProtocol {
@@ -225,18 +230,18 @@ extension TCPConnection {
     public func writeEOF() async throws { try await writeEOF(on: loop) }
 
     private func write(_ bytes: Bytes, on loop: isolated EventLoop) async throws {
-        let channel = held.value(on: loop)
+        let channel = self.channel(on: loop)
         if try !channel.write(bytes) { try await channel.flush(on: loop) }
     }
 
     private func write(contentsOf pieces: [Bytes], on loop: isolated EventLoop) async throws {
-        let channel = held.value(on: loop)
+        let channel = self.channel(on: loop)
         if try !channel.write(contentsOf: pieces) { try await channel.flush(on: loop) }
     }
 
-    private func flush(on loop: isolated EventLoop) async throws { try await held.value(on: loop).flush(on: loop) }
+    private func flush(on loop: isolated EventLoop) async throws { try await channel(on: loop).flush(on: loop) }
 
-    private func writeEOF(on loop: isolated EventLoop) throws { try held.value(on: loop).writeEOF() }
+    private func writeEOF(on loop: isolated EventLoop) throws { try channel(on: loop).writeEOF() }
 }
 
 // MARK: Ending
@@ -253,7 +258,7 @@ extension TCPConnection {
     /// The corresponding asyncio names are `StreamWriter.close` and `wait_closed`.
     public func close() async throws { try await close(on: loop) }
 
-    private func close(on loop: isolated EventLoop) async throws { try await held.value(on: loop).close(on: loop) }
+    private func close(on loop: isolated EventLoop) async throws { try await channel(on: loop).close(on: loop) }
 
     /// Closes the connection at once: what waits to be sent is dropped, and the peer is told that it broke (RST).
     ///

@@ -16,12 +16,6 @@ final class TCPStream: HandleBox, LiveHandle {
     /// Told instead of the transport while there is none.
     var attempt: ConnectAttempt?
     private var writeRequest: WriteRequest?
-    /// Whether libuv is asking for room.
-    ///
-    /// It goes on using the stream's callbacks after that, so that the stream must not be closed before the read
-    /// callback that follows.
-    private var isGivingRoom = false
-    private var closeAfterRoom = false
 
     init(on core: LoopCore) throws(SystemError) {
         let loop = unsafe core.raw
@@ -95,11 +89,10 @@ final class TCPStream: HandleBox, LiveHandle {
     // MARK: Writing
 
     /// The socket's descriptor, which libuv owns and alone closes.
-    private(set) lazy var descriptor: CInt = {
-        var descriptor: uv_os_fd_t = -1
-        _ = unsafe uv_fileno(handle, &descriptor)
-        return descriptor
-    }()
+    var descriptor: CInt {
+        if knownDescriptor < 0 { _ = unsafe uv_fileno(handle, &knownDescriptor) }
+        return knownDescriptor
+    }
 
     func tryWrite(_ bytes: UnsafeRawBufferPointer) -> Int {
         unsafe creactor_send(descriptor, bytes.baseAddress, bytes.count)

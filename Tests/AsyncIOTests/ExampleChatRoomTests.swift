@@ -3,12 +3,15 @@
 
 import AsyncIO
 import Foundation
+import TestSupport
 import Testing
 
 @testable import examples
 
 extension AsyncIOTests {
     @Suite struct ExampleChatRoomTests {
+        private static let program = ForeignProgram.product("examples")
+
         /// Tools for the clients of the chat room.
         private static let guests = """
             import asyncio, socket, struct, sys
@@ -239,9 +242,9 @@ extension AsyncIOTests {
             #expect(meeting == Meeting(output: ["ready", "reset"], errors: ["closed", "closed"]))
         }
 
-        @Test(.enabled(if: ForeignProgram.python != nil && ForeignProgram.examples != nil, "python3 is not installed"))
+        @Test(.enabled(if: ForeignProgram.python != nil && program != nil, "python3 is not installed"))
         func `Ctrl-C closes the room of the program, which then ends with 0`() throws {
-            let program = try ForeignProgram([try #require(ForeignProgram.examples), "chat-room", "--port", "0"])
+            let program = try ForeignProgram([try #require(Self.program), "chat-room", "--port", "0"])
             let line = program.readLine()
             try #require(line.hasPrefix("listening on 127.0.0.1:"), "\(line)")
             let script = """

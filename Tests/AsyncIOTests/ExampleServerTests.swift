@@ -4,6 +4,7 @@
 import AsyncIO
 import AsyncIOTesting
 import Foundation
+import TestSupport
 import Testing
 
 @testable import examples
@@ -155,9 +156,7 @@ extension AsyncIOTests {
                 #expect(await ending { _ = try await client.read() } == "ECONNRESET")
             }
             #expect(errors.all == [])
-            withKnownIssue("the timer of serve's shutdown outlives it", isIntermittent: true) {
-                #expect(reports.all.map(\.description) == ["nothing left open"])
-            }
+            #expect(reports.all.map(\.description) == ["nothing left open"])
         }
 
         // MARK: Proxy

@@ -50,9 +50,8 @@ extension AsyncIOTests {
 
         @Test func `gathered they take two seconds`() async throws {
             let lines = try await rehearse { loop, output in try await Gather.program(on: loop, output) }
-            expectGathered(
-                lines,
-                [
+            #expect(
+                lines == [
                     "0.0 seconds: started at 0 s",
                     "1.0 seconds: hello",
                     "2.0 seconds: world",
@@ -64,9 +63,8 @@ extension AsyncIOTests {
 
         @Test func `the factorials come in the order that asyncio's page prints`() async throws {
             let lines = try await rehearse { loop, output in try await Gather.factorials(on: loop, output) }
-            expectGathered(
-                lines,
-                [
+            #expect(
+                lines == [
                     "0.0 seconds: Task A: Compute factorial(2), currently i=2...",
                     "0.0 seconds: Task B: Compute factorial(3), currently i=2...",
                     "0.0 seconds: Task C: Compute factorial(4), currently i=2...",
@@ -80,19 +78,6 @@ extension AsyncIOTests {
                     "3.0 seconds: over",
                 ]
             )
-        }
-
-        /// Without the loop keeping jobs, `gather` begins its operations by way of Swift's pool: not in order, nor at once.
-        private func expectGathered(
-            _ lines: [String],
-            _ expected: [String],
-            sourceLocation: SourceLocation = #_sourceLocation
-        ) {
-            withKnownIssue("gather leaves the loop to begin its operations", isIntermittent: true) {
-                #expect(lines == expected, sourceLocation: sourceLocation)
-            } when: {
-                !keepsJobs
-            }
         }
 
         @Test func `a loop runs until its operations are complete, and is closed`() throws {

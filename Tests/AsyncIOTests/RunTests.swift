@@ -3,6 +3,7 @@
 
 import AsyncIO
 import Foundation
+import TestSupport
 import Testing
 
 #if canImport(Glibc)
@@ -323,7 +324,7 @@ private struct Fixture: Sendable {
         unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
         // A backtrace takes seconds, and the sentence says it all.
         let variables = ProcessInfo.processInfo.environment.merging(["SWIFT_BACKTRACE": "enable=no"]) { $1 }
-        let path = folder.appending(path: "run-fixture").path(percentEncoded: false)
+        let path = try #require(ForeignProgram.product("run-fixture"))
         var arguments = unsafe texts([path, program])
         var environment = unsafe texts(variables.map { "\($0.key)=\($0.value)" })
         defer {
@@ -346,15 +347,5 @@ private struct Fixture: Sendable {
 
     private static func check(_ status: CInt, _ call: String) throws {
         if status != 0 { throw Refusal(name: "\(call): \(errno)") }
-    }
-
-    /// Where the build puts programs: beside the tests.
-    private static var folder: URL {
-        #if canImport(Darwin)
-        let bundle = Bundle.allBundles.first { $0.bundlePath.hasSuffix(".xctest") } ?? .main
-        return bundle.bundleURL.deletingLastPathComponent()
-        #else
-        return URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
-        #endif
     }
 }

@@ -3,11 +3,12 @@
 
 import AsyncIO
 import Foundation
+import TestSupport
 import Testing
 
 extension AsyncIOTests {
     @Suite struct TCPForeignClientTests {
-        @Test(.enabled(if: Program.find("python3") != nil, "python3 is not installed"))
+        @Test(.enabled(if: ForeignProgram.find("python3") != nil, "python3 is not installed"))
         func `Python's asyncio sends megabytes in odd pieces and gets every byte back`() async throws {
             let outcome = try await serve(
                 """
@@ -41,7 +42,7 @@ extension AsyncIOTests {
             #expect(outcome.echoed == (0..<8).reduce(0) { $0 + 1_000_000 + $1 })
         }
 
-        @Test(.enabled(if: Program.find("python3") != nil, "python3 is not installed"))
+        @Test(.enabled(if: ForeignProgram.find("python3") != nil, "python3 is not installed"))
         func `Python clients that reset, vanish, and close with bytes unread harm nobody`() async throws {
             let outcome = try await serve(
                 """
@@ -73,7 +74,7 @@ extension AsyncIOTests {
             #expect(outcome.ends.allSatisfy { ["ok", "ECONNRESET", "EPIPE"].contains($0) })
         }
 
-        @Test(.enabled(if: Program.find("python3") != nil, "python3 is not installed"))
+        @Test(.enabled(if: ForeignProgram.find("python3") != nil, "python3 is not installed"))
         func `a slow Python reader gets everything that was written before the close`() async throws {
             let script = """
                 import socket, sys, hashlib
@@ -92,14 +93,14 @@ extension AsyncIOTests {
                 try await serving(on: loop) { connection in
                     try await connection.write(Bytes(bytes))
                 } while: { server in
-                    let program = try Program(["python3", "-c", script, "\(server.port)"])
+                    let program = try ForeignProgram(["python3", "-c", script, "\(server.port)"])
                     return try await offload { program.finish() }
                 }
             }
             #expect(end.status == 0 && end.output == "\(bytes.count) \(sum)\n", "\(end.errors)")
         }
 
-        @Test(.enabled(if: Program.find("python3") != nil, "python3 is not installed"))
+        @Test(.enabled(if: ForeignProgram.find("python3") != nil, "python3 is not installed"))
         func `a Python server is talked to, half-closed, and understood when it resets`() async throws {
             let script = """
                 import asyncio
@@ -117,7 +118,7 @@ extension AsyncIOTests {
                 asyncio.run(main())
                 """
             let bytes = noise(1_000_000)
-            let program = try Program(["python3", "-c", script])
+            let program = try ForeignProgram(["python3", "-c", script])
             let port = try #require(Int(program.readLine()))
             try await onNetwork(.sockets) { loop in
                 let clients = spawnEach(5, on: loop) { _ in
@@ -138,7 +139,7 @@ extension AsyncIOTests {
             _ = program.finish()
         }
 
-        @Test(.enabled(if: Program.find("nc") != nil, "nc is not installed"))
+        @Test(.enabled(if: ForeignProgram.find("nc") != nil, "nc is not installed"))
         func `nc gets its line back and ends`() async throws {
             let outcome = try await serve(command: ["sh", "-c", "printf 'hello\\n' | nc -N 127.0.0.1 $0"])
             #expect(outcome.status == 0 && outcome.output == "hello\n", "\(outcome.errors)")
@@ -174,7 +175,7 @@ extension AsyncIOTests {
                     ends.append(end)
                     echoed.append(count)
                 } while: { server in
-                    let program = try Program(command + ["\(server.port)"])
+                    let program = try ForeignProgram(command + ["\(server.port)"])
                     return try await offload { program.finish() }
                 }
             }
@@ -186,79 +187,5 @@ extension AsyncIOTests {
                 echoed: echoed.all.reduce(0, +)
             )
         }
-    }
-}
-
-/// A program that runs beside the tests, with pipes for what it prints. (Foundation's `Process` closes descriptors of
-/// its own some time after the end, which tests would count.)
-private struct Program: Sendable {
-    private let pid: pid_t
-    private let output: CInt
-    private let errors: CInt
-
-    /// Starts a program on the search path.
-    init(_ command: [String]) throws {
-        let path = try #require(Program.find(command[0]))
-        var outputPipe: [CInt] = [-1, -1]
-        var errorPipe: [CInt] = [-1, -1]
-        unsafe pipe(&outputPipe)
-        unsafe pipe(&errorPipe)
-        for descriptor in outputPipe + errorPipe { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
-        var actions = unsafe posix_spawn_file_actions_t()
-        unsafe posix_spawn_file_actions_init(&actions)
-        defer { unsafe posix_spawn_file_actions_destroy(&actions) }
-        unsafe posix_spawn_file_actions_adddup2(&actions, outputPipe[1], 1)
-        unsafe posix_spawn_file_actions_adddup2(&actions, errorPipe[1], 2)
-        // Tests run on threads that block signals, which a program would inherit.
-        var attributes = posix_spawnattr_t()
-        unsafe posix_spawnattr_init(&attributes)
-        defer { unsafe posix_spawnattr_destroy(&attributes) }
-        var noSignals = sigset_t()
-        unsafe sigemptyset(&noSignals)
-        unsafe posix_spawnattr_setsigmask(&attributes, &noSignals)
-        unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
-        var arguments = unsafe command.map { unsafe strdup($0) } + [nil]
-        defer { unsafe arguments.forEach { unsafe free($0) } }
-        var pid: pid_t = 0
-        let status = unsafe posix_spawn(&pid, path, &actions, &attributes, &arguments, environ)
-        close(outputPipe[1])
-        close(errorPipe[1])
-        guard status == 0 else {
-            close(outputPipe[0])
-            close(errorPipe[0])
-            throw SystemError(SystemError.Code(rawValue: -status), call: "posix_spawn(\(path))")
-        }
-        (self.pid, output, errors) = (pid, outputPipe[0], errorPipe[0])
-    }
-
-    func send(_ signal: CInt) { kill(pid, signal) }
-
-    /// Waits for a line on its standard output, or for the end of it.
-    func readLine() -> String {
-        var line: [UInt8] = []
-        var byte: UInt8 = 0
-        while unsafe read(output, &byte, 1) == 1, byte != UInt8(ascii: "\n") { line.append(byte) }
-        return String(decoding: line, as: UTF8.self)
-    }
-
-    /// Waits for its end: the exit code, or 128 + the signal's number, and what it printed.
-    func finish() -> (status: CInt, output: String, errors: String) {
-        let printed = (Self.readAll(output), Self.readAll(errors))
-        var status: CInt = 0
-        while unsafe waitpid(pid, &status, 0) < 0 && errno == EINTR {}
-        let code = status & 0x7F == 0 ? (status >> 8) & 0xFF : 128 + (status & 0x7F)
-        return (code, printed.0, printed.1)
-    }
-
-    private static func readAll(_ descriptor: CInt) -> String {
-        defer { close(descriptor) }
-        let data = try? FileHandle(fileDescriptor: descriptor, closeOnDealloc: false).readToEnd()
-        return String(decoding: data ?? Data(), as: UTF8.self)
-    }
-
-    /// A program on the search path.
-    static func find(_ name: String) -> String? {
-        let path = ProcessInfo.processInfo.environment["PATH"] ?? ""
-        return path.split(separator: ":").map { "\($0)/\(name)" }.first(where: FileManager.default.isExecutableFile)
     }
 }

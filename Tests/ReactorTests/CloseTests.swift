@@ -2,6 +2,7 @@
 // too late is told so. Behaviour 11 of asyncio.
 
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Reactor

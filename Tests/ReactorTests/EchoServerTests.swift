@@ -2,6 +2,7 @@
 // it serves everybody when it has far fewer descriptors than clients.
 
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Reactor
@@ -32,14 +33,14 @@ extension ReactorTests {
             ["--api", "telepathy"], ["--nonsense"], ["surplus"],
         ])
         func `a bad flag or value is exit code 64 and usage`(arguments: [String]) throws {
-            let (status, output, errors) = try ChildProcess([EchoServer.path!] + arguments).finish()
+            let (status, output, errors) = try ForeignProgram([EchoServer.path!] + arguments).finish()
             #expect(status == 64)
             #expect(output == "")
             #expect(errors.contains("Usage: echo-server"))
         }
 
         @Test func `help is exit code 0 and names every flag`() throws {
-            let (status, output, _) = try ChildProcess([EchoServer.path!, "--help"]).finish()
+            let (status, output, _) = try ForeignProgram([EchoServer.path!, "--help"]).finish()
             #expect(status == 0)
             for flag in ["--host", "--port", "--api", "--max-connections", "--quiet"] {
                 #expect(output.contains(flag))
@@ -49,7 +50,7 @@ extension ReactorTests {
         @Test func `a port in use is exit code 1 and one line with the address and the reason`() throws {
             let server = try EchoServer("--port", "0")
             let port = String(server.address.port)
-            let (status, output, errors) = try ChildProcess([EchoServer.path!, "--port", port]).finish()
+            let (status, output, errors) = try ForeignProgram([EchoServer.path!, "--port", port]).finish()
             #expect(status == 1 && output == "")
             #expect(errors.contains("127.0.0.1:\(port)") && errors.contains("already in use"))
             #expect(errors.count { $0 == "\n" } == 1)
@@ -167,15 +168,15 @@ private func untilRefused(_ address: SocketAddress, on loop: isolated EventLoop,
 
 /// The program, listening.
 private struct EchoServer {
-    let process: ChildProcess
+    let process: ForeignProgram
     let address: SocketAddress
 
     init(limit: Int? = nil, _ arguments: String...) throws {
         let command = [EchoServer.path!] + arguments
         if let limit {
-            process = try ChildProcess(["/bin/sh", "-c", "ulimit -n \(limit); exec \"$0\" \"$@\""] + command)
+            process = try ForeignProgram(["/bin/sh", "-c", "ulimit -n \(limit); exec \"$0\" \"$@\""] + command)
         } else {
-            process = try ChildProcess(command)
+            process = try ForeignProgram(command)
         }
         let line = process.readLine()
         let prefix = "listening on 127.0.0.1:"
@@ -183,12 +184,5 @@ private struct EchoServer {
         address = try SocketAddress(host: "127.0.0.1", port: Int(line.dropFirst(prefix.count)) ?? -1)
     }
 
-    /// Beside the tests, where the package manager puts it.
-    static let path: String? = {
-        let tests = CommandLine.arguments.first { $0.contains(".xctest") } ?? CommandLine.arguments[0]
-        var folder = URL(fileURLWithPath: tests).deletingLastPathComponent()
-        while folder.path.contains(".xctest") { folder.deleteLastPathComponent() }
-        let path = folder.appendingPathComponent("echo-server").path
-        return FileManager.default.isExecutableFile(atPath: path) ? path : nil
-    }()
+    static let path = ForeignProgram.product("echo-server")
 }

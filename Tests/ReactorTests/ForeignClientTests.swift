@@ -2,13 +2,14 @@
 // byte for byte, and how they end is understood.
 
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Reactor
 
 extension ReactorTests {
     @Suite struct ForeignClientTests {
-        @Test(.enabled(if: ChildProcess.find("python3") != nil, "python3 is not installed"))
+        @Test(.enabled(if: ForeignProgram.find("python3") != nil, "python3 is not installed"))
         func `Python's asyncio sends megabytes in odd pieces and gets every byte back`() throws {
             let script = """
                 import asyncio, random, sys
@@ -41,7 +42,7 @@ extension ReactorTests {
             #expect(outcome.received == (0..<8).reduce(0) { $0 + 1_000_000 + $1 })
         }
 
-        @Test(.enabled(if: ChildProcess.find("python3") != nil, "python3 is not installed"))
+        @Test(.enabled(if: ForeignProgram.find("python3") != nil, "python3 is not installed"))
         func `Python clients that reset, vanish, and close with bytes unread harm nobody`() throws {
             let script = """
                 import socket, struct, sys
@@ -72,7 +73,7 @@ extension ReactorTests {
             #expect(outcome.lost.last == "lost")
         }
 
-        @Test(.enabled(if: ChildProcess.find("nc") != nil, "nc is not installed"))
+        @Test(.enabled(if: ForeignProgram.find("nc") != nil, "nc is not installed"))
         func `nc gets its line back and ends`() throws {
             let outcome = try serve(["sh", "-c", "printf 'hello\\n' | nc -N 127.0.0.1 $0"])
             #expect(outcome.status == 0 && outcome.output == "hello\n", "\(outcome.errors)")
@@ -107,8 +108,8 @@ extension ReactorTests {
                     }
                     return echo
                 }
-                let path = try #require(ChildProcess.find(command[0]))
-                let client = try ChildProcess([path] + command[1...] + ["\(listener.localAddress.port)"])
+                let path = try #require(ForeignProgram.find(command[0]))
+                let client = try ForeignProgram([path] + command[1...] + ["\(listener.localAddress.port)"])
                 // SAFETY: the thread only passes it on, and it is used on the loop.
                 nonisolated(unsafe) let unsafeListener = listener
                 Thread.detachNewThread {
@@ -129,82 +130,5 @@ extension ReactorTests {
                 received: received.all.reduce(0, +)
             )
         }
-    }
-}
-
-/// A program that runs beside the tests, with pipes for what it prints. (Foundation's `Process` closes descriptors of
-/// its own some time after the end, which other tests would count.)
-struct ChildProcess: Sendable {
-    private let pid: pid_t
-    private let output: CInt
-    private let errors: CInt
-
-    init(_ command: [String]) throws {
-        var outputPipe: [CInt] = [-1, -1]
-        var errorPipe: [CInt] = [-1, -1]
-        unsafe pipe(&outputPipe)
-        unsafe pipe(&errorPipe)
-        for descriptor in outputPipe + errorPipe { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
-        var actions = unsafe posix_spawn_file_actions_t()
-        unsafe posix_spawn_file_actions_init(&actions)
-        defer { unsafe posix_spawn_file_actions_destroy(&actions) }
-        unsafe posix_spawn_file_actions_adddup2(&actions, outputPipe[1], 1)
-        unsafe posix_spawn_file_actions_adddup2(&actions, errorPipe[1], 2)
-        // Tests run on threads that block signals, which a program would inherit.
-        var attributes = posix_spawnattr_t()
-        unsafe posix_spawnattr_init(&attributes)
-        defer { unsafe posix_spawnattr_destroy(&attributes) }
-        var noSignals = sigset_t()
-        unsafe sigemptyset(&noSignals)
-        unsafe posix_spawnattr_setsigmask(&attributes, &noSignals)
-        unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
-        var arguments = unsafe command.map { unsafe strdup($0) } + [nil]
-        defer { unsafe arguments.forEach { unsafe free($0) } }
-        var pid: pid_t = 0
-        let status = unsafe posix_spawn(&pid, command[0], &actions, &attributes, &arguments, environ)
-        close(outputPipe[1])
-        close(errorPipe[1])
-        guard status == 0 else {
-            close(outputPipe[0])
-            close(errorPipe[0])
-            throw SystemError(SystemError.Code(rawValue: -status), call: "posix_spawn(\(command[0]))")
-        }
-        (self.pid, output, errors) = (pid, outputPipe[0], errorPipe[0])
-    }
-
-    func send(_ signal: CInt) { kill(pid, signal) }
-
-    /// Waits for a line on its standard output, or for the end of it.
-    func readLine() -> String {
-        var line: [UInt8] = []
-        var byte: UInt8 = 0
-        while unsafe read(output, &byte, 1) == 1, byte != UInt8(ascii: "\n") { line.append(byte) }
-        return String(decoding: line, as: UTF8.self)
-    }
-
-    /// Waits for its end: the exit code, or 128 + the signal's number, and what it printed.
-    func finish() -> (status: CInt, output: String, errors: String) {
-        let printed = (Self.readAll(output), Self.readAll(errors))
-        var status: CInt = 0
-        while unsafe waitpid(pid, &status, 0) < 0 && errno == EINTR {}
-        let code = status & 0x7F == 0 ? (status >> 8) & 0xFF : 128 + (status & 0x7F)
-        return (code, printed.0, printed.1)
-    }
-
-    /// How many descriptors it has open; 0 where the system does not say.
-    var descriptorCount: Int { (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/fd").count) ?? 0 }
-
-    private static func readAll(_ descriptor: CInt) -> String {
-        defer { close(descriptor) }
-        return String(
-            decoding: (try? FileHandle(fileDescriptor: descriptor, closeOnDealloc: false).readToEnd()) ?? Data(),
-            as: UTF8.self
-        )
-    }
-
-    /// A program on the search path.
-    static func find(_ name: String) -> String? {
-        let path = ProcessInfo.processInfo.environment["PATH"] ?? ""
-        return path.split(separator: ":").map { "\($0)/\(name)" }.first(where: FileManager.default.isExecutableFile)
     }
 }

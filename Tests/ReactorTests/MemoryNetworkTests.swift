@@ -233,5 +233,5 @@ private final class Crowd {
 
 extension StreamTransport {
     /// Whether writing would be a mistake.
-    fileprivate var isEnding: Bool { endRequested }
+    fileprivate var isEnding: Bool { writingEnd != .open }
 }

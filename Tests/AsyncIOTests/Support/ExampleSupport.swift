@@ -4,6 +4,7 @@
 import AsyncIO
 import AsyncIOTesting
 import Foundation
+import TestSupport
 import Testing
 
 @testable import examples
@@ -63,92 +64,4 @@ func meet(
     #expect(end.status == 0, "\(end.errors)", sourceLocation: sourceLocation)
     let lines = "\(firstLine)\n\(end.output)".split(separator: "\n")
     return Meeting(output: lines.map(String.init), errors: errors.all)
-}
-
-/// A program that runs beside the tests, with pipes for what it prints. (Foundation's `Process` closes descriptors of
-/// its own some time after the end, which other tests would count.)
-struct ForeignProgram: Sendable {
-    private let pid: pid_t
-    private let output: CInt
-    private let errors: CInt
-
-    /// Python, which must be installed for what needs it.
-    static let python: String? = {
-        let path = ProcessInfo.processInfo.environment["PATH"] ?? ""
-        return path.split(separator: ":").map { "\($0)/python3" }.first(where: FileManager.default.isExecutableFile)
-    }()
-
-    /// The examples, which the package manager puts beside the tests.
-    static let examples: String? = {
-        let tests = CommandLine.arguments.first { $0.contains(".xctest") } ?? CommandLine.arguments[0]
-        var folder = URL(fileURLWithPath: tests).deletingLastPathComponent()
-        while folder.path.contains(".xctest") { folder.deleteLastPathComponent() }
-        let path = folder.appendingPathComponent("examples").path
-        return FileManager.default.isExecutableFile(atPath: path) ? path : nil
-    }()
-
-    /// Runs a script, which ends after two minutes even if it hangs.
-    static func python(_ script: String, _ arguments: String...) throws -> ForeignProgram {
-        try ForeignProgram([try #require(python), "-c", "import signal; signal.alarm(120)\n" + script] + arguments)
-    }
-
-    init(_ command: [String]) throws {
-        var outputPipe: [CInt] = [-1, -1]
-        var errorPipe: [CInt] = [-1, -1]
-        unsafe pipe(&outputPipe)
-        unsafe pipe(&errorPipe)
-        for descriptor in outputPipe + errorPipe { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
-        var actions = unsafe posix_spawn_file_actions_t()
-        unsafe posix_spawn_file_actions_init(&actions)
-        defer { unsafe posix_spawn_file_actions_destroy(&actions) }
-        unsafe posix_spawn_file_actions_adddup2(&actions, outputPipe[1], 1)
-        unsafe posix_spawn_file_actions_adddup2(&actions, errorPipe[1], 2)
-        // Tests run on threads that block signals, which a program would inherit.
-        var attributes = posix_spawnattr_t()
-        unsafe posix_spawnattr_init(&attributes)
-        defer { unsafe posix_spawnattr_destroy(&attributes) }
-        var noSignals = sigset_t()
-        unsafe sigemptyset(&noSignals)
-        unsafe posix_spawnattr_setsigmask(&attributes, &noSignals)
-        unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
-        var arguments = unsafe command.map { unsafe strdup($0) } + [nil]
-        defer { unsafe arguments.forEach { unsafe free($0) } }
-        var pid: pid_t = 0
-        let status = unsafe posix_spawn(&pid, command[0], &actions, &attributes, &arguments, environ)
-        close(outputPipe[1])
-        close(errorPipe[1])
-        guard status == 0 else {
-            close(outputPipe[0])
-            close(errorPipe[0])
-            throw SystemError(SystemError.Code(rawValue: -status), call: "posix_spawn(\(command[0]))")
-        }
-        (self.pid, output, errors) = (pid, outputPipe[0], errorPipe[0])
-    }
-
-    func send(_ signal: CInt) { kill(pid, signal) }
-
-    /// Waits for a line on its standard output, or for the end of it; blocks.
-    func readLine() -> String {
-        var line: [UInt8] = []
-        var byte: UInt8 = 0
-        while unsafe read(output, &byte, 1) == 1, byte != UInt8(ascii: "\n") { line.append(byte) }
-        return String(decoding: line, as: UTF8.self)
-    }
-
-    /// Waits for its end: the exit code, or 128 + the signal's number, and what it printed; blocks.
-    func finish() -> (status: CInt, output: String, errors: String) {
-        let printed = (Self.readAll(output), Self.readAll(errors))
-        var status: CInt = 0
-        while unsafe waitpid(pid, &status, 0) < 0 && errno == EINTR {}
-        let code = status & 0x7F == 0 ? (status >> 8) & 0xFF : 128 + (status & 0x7F)
-        return (code, printed.0, printed.1)
-    }
-
-    private static func readAll(_ descriptor: CInt) -> String {
-        defer { close(descriptor) }
-        return String(
-            decoding: (try? FileHandle(fileDescriptor: descriptor, closeOnDealloc: false).readToEnd()) ?? Data(),
-            as: UTF8.self
-        )
-    }
 }

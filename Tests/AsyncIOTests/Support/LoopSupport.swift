@@ -4,6 +4,7 @@
 import AsyncIO
 import AsyncIOTesting
 import Foundation
+import TestSupport
 import Testing
 
 #if canImport(Glibc)
@@ -187,19 +188,6 @@ func failure<Value>(_ body: () async throws -> Value) async -> (any Error)? {
 /// Whether `body` ends as a wait does whose task was cancelled.
 func isCancelled<Value>(_ body: () async throws -> Value) async -> Bool {
     await failure(body) is CancellationError
-}
-
-func openDescriptors() -> Int {
-    #if os(Linux)
-    let path = "/proc/self/fd"
-    #else
-    let path = "/dev/fd"
-    #endif
-    guard let directory = unsafe opendir(path) else { return -1 }
-    defer { unsafe closedir(directory) }
-    var count = 0
-    while unsafe readdir(directory) != nil { count += 1 }
-    return count
 }
 
 /// Whether the process that an exit test ran wrote this sentence.

@@ -12,25 +12,6 @@ import Testing
 /// One after the other, as they count the descriptors of the process.
 @Suite(.serialized, Exclusively()) enum ReactorTests {}
 
-/// Keeps each test apart from those of the other test targets.
-struct Exclusively: SuiteTrait, TestTrait, TestScoping {
-    var isRecursive: Bool { true }
-
-    func provideScope(
-        for test: Test,
-        testCase: Test.Case?,
-        performing function: @Sendable @concurrent () async throws -> Void
-    ) async throws {
-        // The scope of a suite holds those of its tests.
-        guard testCase != nil else { return try await function() }
-        await ExclusiveLock.shared.lock()
-        let result: Result<Void, any Error>
-        do { result = .success(try await function()) } catch { result = .failure(error) }
-        await ExclusiveLock.shared.unlock()
-        try result.get()
-    }
-}
-
 /// Runs `body` with a loop of its own, closes the loop, and proves that no handle, callback or descriptor is left.
 ///
 /// The loop has a virtual clock and the memory network unless the configuration says otherwise. Issues that the loop

@@ -2,11 +2,14 @@
 
 #if canImport(Glibc)
 import Glibc
+#elseif canImport(Musl)
+import Musl
 #elseif canImport(Darwin)
 import Darwin
 #endif
 
-func openDescriptors() -> Int {
+/// How many descriptors this process has open, with the one that counts them; -1 where the system does not say.
+public func openDescriptors() -> Int {
     #if os(Linux)
     let path = "/proc/self/fd"
     #else

@@ -1,0 +1,50 @@
+// How waits hear of the cancellation of their task: from the runtime itself, without the closures and the frames of
+// `withTaskCancellationHandler`, which cost as much as the wait and, kept for the life of a handler, a kilobyte of it.
+//
+// Ground rules:
+//   * What begins to listen stops listening in the same function, and holds itself until then.
+//   * Between the two that function's task allocates nothing that outlives them, as its memory is a stack. Calling and
+//     awaiting other functions is that.
+
+internal import CReactor
+
+/// The runtime's word that a task was cancelled, for the two that listen to it.
+@safe
+enum Cancellation {
+    /// Marks, in the lowest bit of an address, a channel.
+    private static let channelTag: UInt = 1
+
+    /// Makes the runtime's word heard; the first call does it.
+    static func install() { _ = installed }
+
+    private static let installed: Void = {
+        unsafe creactor_hear_of_cancellation { context in
+            // SAFETY: who listens holds itself until it stops.
+            let address = unsafe UInt(bitPattern: context!)
+            if address & channelTag == 0 {
+                unsafe Unmanaged<Park>.fromOpaque(context!)._withUnsafeGuaranteedRef { $0.cancelFromAnywhere() }
+            } else {
+                let channel = unsafe UnsafeRawPointer(bitPattern: address & ~channelTag)!
+                unsafe Unmanaged<StreamChannel>.fromOpaque(channel)._withUnsafeGuaranteedRef { $0.cancelFromAnywhere() }
+            }
+        }
+    }()
+
+    /// Begins to listen for the calling task.
+    ///
+    /// If it was cancelled before, this tells of it at once, and there may be nothing to stop.
+    static func listen(_ park: Park) -> UnsafeMutableRawPointer? {
+        unsafe creactor_add_cancellation_handler(Unmanaged.passUnretained(park).toOpaque())
+    }
+
+    /// The same for the handler of a channel.
+    static func listen(_ channel: StreamChannel) -> UnsafeMutableRawPointer? {
+        let address = unsafe UInt(bitPattern: Unmanaged.passUnretained(channel).toOpaque()) | channelTag
+        return unsafe creactor_add_cancellation_handler(UnsafeMutableRawPointer(bitPattern: address)!)
+    }
+
+    /// Stops; nobody is told any more when this returns.
+    static func stop(_ registration: UnsafeMutableRawPointer?) {
+        if let registration = unsafe registration { unsafe creactor_remove_cancellation_handler(registration) }
+    }
+}

@@ -1,0 +1,31 @@
+// What a transport shares with others, and what it rarely has: kept apart, so that an idle connection is small.
+
+/// The limits of connections that were made with the same options, which share them.
+final class StreamLimits {
+    let lowWaterMark: Int
+    let highWaterMark: Int
+    let closeTimeout: Duration
+
+    init(_ options: StreamOptions) {
+        (lowWaterMark, highWaterMark) = options.writeMarks
+        closeTimeout = options.closeTimeout
+    }
+
+    init(low: Int, high: Int, closeTimeout: Duration) {
+        (lowWaterMark, highWaterMark, self.closeTimeout) = (low, high, closeTimeout)
+    }
+}
+
+/// What a connection has only from when something happens to it.
+final class StreamExtras {
+    /// Why it broke.
+    var failure: (any Error)?
+    /// Called when the system has taken some of what waits to be sent.
+    var onSent: (() -> Void)?
+    var closeDeadline: Scheduled?
+    /// The memory that a buffered protocol reads into.
+    var activeBuffer: ReadBuffer?
+    /// The addresses that were asked for.
+    var localAddress: SocketAddress?
+    var remoteAddress: SocketAddress?
+}

@@ -1,0 +1,148 @@
+// Tasks that wait for the same thing, first come, first served: the one line under every lock, semaphore and queue.
+//
+// Ground rules:
+//   * A task joins the line before it suspends, so that whoever wakes the first in line does not miss it.
+//   * Who is woken has left the line at that moment, and its turn cannot be taken back: a task that is cancelled after
+//     that finds out by asking, and passes on what it was woken for.
+//   * Who is cancelled before that is passed over, and has left the line when its `wait` throws.
+//   * A place in the line is used again, so that a line in which one waits at a time allocates once.
+
+internal import CReactor
+
+/// A place in a line.
+@safe
+private final class Place: Park {
+    var nextInLine: Place?
+    // SAFETY: the one before holds this one, and names itself here as long as it does.
+    unowned(unsafe) var previousInLine: Place?
+    var isInLine = false
+}
+
+/// Tasks that wait in order for code on the same loop to wake them.
+///
+/// Belongs to the loop on which a task waits: not `Sendable`.
+@safe
+package final class WaitQueue {
+    /// What waits here, for messages.
+    private let name: StaticString
+    private var first: Place?
+    // SAFETY: in the list that `first` begins, whose places hold one another.
+    private unowned(unsafe) var last: Place?
+    private var spare: Place?
+
+    /// An empty line of those who wait for what `name` says.
+    package init(_ name: StaticString) { self.name = name }
+
+    deinit {
+        // Not left to the places, each of which would let go the next from within: a long line would be a deep stack.
+        while let place = first { first = place.nextInLine.take() }
+    }
+
+    /// Whether nobody waits who can still be woken.
+    package var isEmpty: Bool {
+        dropEnded()
+        return first == nil
+    }
+
+    /// How many wait who can still be woken.
+    package var count: Int {
+        var (count, place) = (0, first)
+        while let here = place {
+            if here.isOccupied { count += 1 }
+            place = here.nextInLine
+        }
+        return count
+    }
+
+    /// Waits at the end of the line until it is this task's turn.
+    ///
+    /// Must be called on a loop.
+    ///
+    /// - Throws: `CancellationError` if the task was cancelled before its turn came, or if the loop ends. Once its turn has
+    ///   come this returns, even to a task that was cancelled after that.
+    package func wait() async throws {
+        let place = try join()
+        let wasCancelled = await place.finishWait()
+        leave(place)
+        if wasCancelled { throw CancellationError() }
+    }
+
+    /// The same for a task that must not be disturbed; false if the loop ends.
+    package func waitUncancellable() async -> Bool {
+        guard let place = try? join() else { return false }
+        let wasEnded = await place.finishWaitUncancellable()
+        leave(place)
+        return !wasEnded
+    }
+
+    /// Wakes the first in line.
+    ///
+    /// - Returns: Whether one waited.
+    @discardableResult
+    package func wakeFirst() -> Bool {
+        while let place = first {
+            removeFirst(place)
+            if place.wake() { return true }
+        }
+        return false
+    }
+
+    /// Wakes all who wait now, in order.
+    package func wakeAll() { while wakeFirst() {} }
+
+    // MARK: The line
+
+    private func join() throws -> Place {
+        guard let core = LoopCore.current else {
+            fault(
+                "\(name) has to wait, and no EventLoop runs here. Use it inside AsyncIO.run { } or withEventLoop { }."
+            )
+        }
+        dropEnded()
+        let place: Place
+        if let free = spare.take(), free.core === core { place = free } else { place = Place(core) }
+        if let last = unsafe last {
+            require(
+                last.core === core,
+                "\(name) is waited for on one EventLoop and used on another. Give each loop its own, or let one loop do "
+                    + "the work for both."
+            )
+        }
+        try place.beginWait()
+        place.isInLine = true
+        if let last = unsafe last {
+            last.nextInLine = place
+            unsafe place.previousInLine = last
+        } else {
+            first = place
+        }
+        unsafe last = place
+        return place
+    }
+
+    /// The task has been woken, or was cancelled and is still in line.
+    private func leave(_ place: Place) {
+        if place.isInLine { remove(place) }
+        spare = place
+    }
+
+    private func removeFirst(_ place: Place) {
+        first = place.nextInLine.take()
+        if let next = first { unsafe next.previousInLine = nil } else { unsafe last = nil }
+        place.isInLine = false
+    }
+
+    private func remove(_ place: Place) {
+        guard let previous = unsafe place.previousInLine else { return removeFirst(place) }
+        let next = place.nextInLine.take()
+        previous.nextInLine = next
+        if let next { unsafe next.previousInLine = previous } else { unsafe last = previous }
+        unsafe place.previousInLine = nil
+        place.isInLine = false
+    }
+
+    /// Drops those at the front who were cancelled and have not run yet.
+    private func dropEnded() {
+        while let place = first, !place.isOccupied { removeFirst(place) }
+    }
+}
