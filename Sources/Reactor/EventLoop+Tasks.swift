@@ -71,6 +71,15 @@ extension EventLoop {
 
     /// Reports what nobody else can be told.
     package func report(_ kind: LoopIssue.Kind, _ subject: String) { unsafe core.report(kind, subject) }
+
+    /// The same from any thread: on the loop's own thread, or, if the loop is closed, on this one.
+    package nonisolated func reportAnywhere(_ kind: LoopIssue.Kind, _ subject: String) {
+        if isCurrent {
+            unsafe core.report(kind, subject)
+        } else if unsafe core.submit({ unsafe $0.core.report(kind, subject) }) == nil {
+            configuration.onIssue(LoopIssue(kind: kind, subject: subject))
+        }
+    }
 }
 
 extension LoopCore {

@@ -19,6 +19,8 @@ public struct LoopIssue: Sendable, CustomStringConvertible {
         case slowCallback(Duration)
         /// Accepting a connection failed; the listener tries again after the given time.
         case acceptFailed(SystemError, retryAfter: Duration)
+        /// A task or a future failed, and nobody has looked at the error while there was somebody who could.
+        case unobservedError(any Error)
         /// The loop was dropped without `close()`, so its descriptors stay open until the process ends.
         case notClosed
     }
@@ -36,6 +38,7 @@ public struct LoopIssue: Sendable, CustomStringConvertible {
         case .handlerError(let error): "error thrown by \(subject), connection closed: \(error)"
         case .slowCallback(let time): "slow: \(subject) took \(time)"
         case .acceptFailed(let error, let delay): "accepting on \(subject) failed, next try in \(delay): \(error)"
+        case .unobservedError(let error): "nobody has seen the error of \(subject): \(error)"
         case .notClosed: "\(subject) was dropped without close(); its descriptors stay open"
         }
     }

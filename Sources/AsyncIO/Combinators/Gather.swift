@@ -137,6 +137,33 @@ public func gather<Value: Sendable>(
     try await gatherAll(operations.map { Erased($0) }, #isolation).map { $0 as! Value }
 }
 
+/// Runs operations concurrently and returns what became of each, in order.
+///
+/// They begin in order. None is cancelled because another throws.
+///
+/// - Parameter operations: As for ``gather(_:)``.
+/// - Returns: The result of each, in their order.
+/// - Throws: `CancellationError` if the task was cancelled, after all have ended.
+///
+/// The corresponding asyncio name is `asyncio.gather(*operations, return_exceptions=True)`.
+@discardableResult
+public func gatherResults<Value: Sendable>(
+    _ operations: [@Sendable @isolated(any) () async throws -> Value]
+) async throws -> [Result<Value, any Error>] {
+    let results = try await gatherAll(
+        operations.map { operation in
+            Erased(isNowhere: operation.isolation == nil) {
+                let result: Result<Value, any Error>
+                do { result = .success(try await operation()) } catch { result = .failure(error) }
+                return result
+            }
+        },
+        #isolation
+    )
+    try Task.checkCancellation()
+    return results.map { $0 as! Result<Value, any Error> }
+}
+
 /// An operation without the type of its result, to be run in the isolation of the one who gathers.
 private struct Erased: Sendable {
     let run: @Sendable (isolated (any Actor)?) async throws -> any Sendable
@@ -145,6 +172,11 @@ private struct Erased: Sendable {
 
     init<Value: Sendable>(_ operation: @escaping @Sendable @isolated(any) () async throws -> Value) {
         isNowhere = operation.isolation == nil
+        run = { (_: isolated (any Actor)?) in try await operation() }
+    }
+
+    init(isNowhere: Bool, _ operation: @escaping @Sendable () async throws -> any Sendable) {
+        self.isNowhere = isNowhere
         run = { (_: isolated (any Actor)?) in try await operation() }
     }
 }

@@ -61,7 +61,7 @@ private func race<Value>(
         var expired = false
         while let step = await group.next() {
             switch step {
-            case .ended(.failure(let error)) where expired && error is CancellationError:
+            case .ended(.failure(let error)) where expired && !Task.isCancelled && error is CancellationError:
                 return Result<Transfer<Value>, any Error>.failure(TimeoutError(limit: limit))
             case .ended(let result):
                 group.cancelAll()

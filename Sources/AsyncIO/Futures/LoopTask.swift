@@ -2,39 +2,63 @@
 
 /// A task that was spawned on a loop.
 ///
-/// It may be dropped; the task goes on. Any thread.
+/// It may be dropped; the task goes on. Any thread. An error that it throws, if nobody has awaited or asked for it when
+/// the last reference goes, is reported to the loop's ``EventLoop/Configuration/onIssue``.
 ///
 /// The corresponding asyncio name is `asyncio.Task`.
 public final class LoopTask<Value: Sendable>: Sendable {
-    private let state: LoopBound<State>
+    /// The result of the task; cancelling the future is not cancelling the task.
+    let future: Future<Value>
     private let task: Task<Void, Never>
+    private let record: LoopBound<TaskRecord>
 
     /// The name that it was given, for messages.
+    ///
+    /// The corresponding asyncio name is `Task.get_name`.
     public let name: String?
 
-    fileprivate init(_ name: String?, _ state: LoopBound<State>, _ task: Task<Void, Never>) {
+    fileprivate init(
+        _ name: String?,
+        _ future: Future<Value>,
+        _ record: LoopBound<TaskRecord>,
+        _ task: Task<Void, Never>
+    ) {
         self.name = name
-        self.state = state
+        self.future = future
+        self.record = record
         self.task = task
     }
+
+    /// The loop that it was spawned on.
+    public var loop: EventLoop { future.loop }
 
     /// The result, when the task has ended.
     ///
     /// Any number of tasks may wait. Cancelling one that waits ends its wait with `CancellationError` and leaves this
     /// task alone.
+    ///
+    /// - Throws: What the task throws; ``TaskError/awaitsItself`` in the task itself; `CancellationError` as said, or if
+    ///   the loop ends.
     public var value: Value {
         get async throws {
-            try await LoopTask.value(state, on: state.loop)
+            if let record = record.ifHere, record.isCurrent { throw TaskError.awaitsItself }
+            return try await future.value
         }
     }
 
-    private static func value(_ state: LoopBound<State>, on loop: isolated EventLoop) async throws -> Value {
-        try await state.value(on: loop).value(on: loop)
-    }
+    /// The result if the task has ended; nil as long as it has not.
+    ///
+    /// Asking counts as having seen an error. The corresponding asyncio names are `Task.result` and `Task.exception`.
+    public var result: Result<Value, any Error>? { future.result }
+
+    /// Whether the task has ended.
+    ///
+    /// The corresponding asyncio name is `Task.done`.
+    public var isDone: Bool { future.isDone }
 
     /// Cancels the task.
     ///
-    /// It ends when it notices, which every wait of this library does at once.
+    /// It ends when it notices, which every wait of this library does at once. Any thread.
     ///
     /// The corresponding asyncio name is `Task.cancel`.
     public func cancel() { task.cancel() }
@@ -42,79 +66,97 @@ public final class LoopTask<Value: Sendable>: Sendable {
     /// Whether it was cancelled; it may not have ended yet.
     public var isCancelled: Bool { task.isCancelled }
 
-    /// What the loop's thread knows of the task.
-    final class State {
-        private var result: Result<Value, any Error>?
-        private var waiters: [Park] = []
-
-        func value(on loop: isolated EventLoop) async throws -> Value {
-            while result == nil {
-                let park = Park(on: loop)
-                waiters.append(park)
-                defer { waiters.removeAll { $0 === park } }
-                try await park.wait(on: loop)
-            }
-            return try result!.get()
-        }
-
-        func complete(_ result: Result<Value, any Error>) {
-            self.result = result
-            for waiter in waiters { waiter.wake() }
-        }
+    /// Has `body` called on the loop when the task has ended: see ``Future/onComplete(_:)``.
+    ///
+    /// The corresponding asyncio name is `Task.add_done_callback`.
+    @discardableResult
+    public func onComplete(
+        _ body: @escaping @Sendable (isolated EventLoop, Result<Value, any Error>) -> Void
+    ) -> FutureCallback {
+        future.onComplete(body)
     }
+}
+
+/// What went wrong with a task.
+public enum TaskError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// A task awaited itself, which would be for ever.
+    case awaitsItself
+
+    /// A sentence.
+    public var description: String { "A task awaits its own result, which would be for ever." }
 }
 
 /// Starts a task on the loop that runs here, with the isolation of the code that spawns it.
 ///
-/// It begins in the loop's next turn. When the loop's run ends, the task is cancelled and awaited; an error that it
-/// throws then goes to ``EventLoop/Configuration/onIssue``.
+/// It begins in the loop's next turn, or at once if it is `eager`. When the loop's run ends, the task is cancelled and
+/// awaited; an error that it throws then goes to ``EventLoop/Configuration/onIssue``.
 ///
 /// Must be called on a loop: elsewhere it traps.
 ///
 /// - Parameters:
 ///   - name: For messages.
+///   - eager: Whether it runs within this call until it waits for the first time, or ends: for short work that mostly
+///     need not wait.
 ///   - fileID: Where this was called, for messages.
 ///   - line: Where this was called, for messages.
 ///   - body: What the task does.
 /// - Returns: The task, which may be dropped.
 ///
-/// The corresponding asyncio name is `asyncio.create_task`.
+/// The corresponding asyncio name is `asyncio.create_task`, with its `eager_start`.
 @discardableResult
 public nonisolated func spawn<Value: Sendable>(
     name: String? = nil,
+    eager: Bool = false,
     fileID: StaticString = #fileID,
     line: UInt = #line,
     @_inheritActorContext(always) _ body: @escaping @Sendable @isolated(any) () async throws -> Value
 ) -> LoopTask<Value> {
-    Loops.here("AsyncIO.spawn", fileID, line).assumeIsolated { start(name, on: $0, body) }
+    Loops.here("AsyncIO.spawn", fileID, line).assumeIsolated { start(name, eager, fileID, line, on: $0, body) }
 }
 
 private func start<Value: Sendable>(
     _ name: String?,
+    _ eager: Bool,
+    _ file: StaticString,
+    _ line: UInt,
     on loop: isolated EventLoop,
     _ body: @escaping @Sendable @isolated(any) () async throws -> Value
 ) -> LoopTask<Value> {
-    let state = LoopBound(LoopTask<Value>.State(), on: loop)
-    let id = loop.spawned.nextID()
+    let record = LoopBound(loop.spawned.add(name: name, file: file, line: line), on: loop)
+    let future = Future<Value>(taskOn: loop, name, file, line)
     // A body that is isolated to nothing stays on the loop by preferring it.
     let preference = body.isolation == nil ? loop.taskExecutor : nil
+    let deadline = Deadline.inherited
     let finish: @Sendable (isolated EventLoop) async -> Void = { loop in
+        let record = record.value(on: loop)
+        record.begins()
         let result: Result<Value, any Error>
-        do { result = .success(try await body()) } catch { result = .failure(error) }
+        do { result = .success(try await run(body, until: deadline)) } catch { result = .failure(error) }
         if loop.isEnding, case .failure(let error) = result, !(error is CancellationError) {
-            loop.report(.uncaughtError(error), "task \(name ?? "#\(id)"), which the end of the run cancelled")
+            loop.report(.uncaughtError(error), "task \(record.title), which the end of the run cancelled")
+            future.observe()
         }
-        state.value(on: loop).complete(result)
-        loop.spawned.remove(id)
+        future.complete(result)
+        loop.spawned.remove(record)
     }
     let task =
-        if let preference {
-            Task(name: name, executorPreference: preference) { await finish(loop) }
-        } else {
-            Task(name: name) { await finish(loop) }
+        switch (preference, eager) {
+        case (let preference?, false): Task(name: name, executorPreference: preference) { await finish(loop) }
+        case (let preference?, true): Task.immediate(name: name, executorPreference: preference) { await finish(loop) }
+        case (nil, false): Task(name: name) { await finish(loop) }
+        case (nil, true): Task.immediate(name: name) { await finish(loop) }
         }
-    loop.spawned.insert(id) { task.cancel() }
-    return LoopTask(name, state, task)
+    loop.spawned.made(record.value(on: loop), task)
+    return LoopTask(name, future, record, task)
+}
+
+/// Runs the body of a task that has inherited a deadline, or none.
+private func run<Value: Sendable>(
+    _ body: @escaping @Sendable @isolated(any) () async throws -> Value,
+    until deadline: LoopInstant?
+) async throws -> Value {
+    guard let deadline else { return try await body() }
+    return try await withDeadline(deadline) { _ in try await body() }
 }
 
 /// The loop of the caller.

@@ -1,0 +1,143 @@
+// Deadlines that can be moved, and that tasks started within them inherit.
+
+internal import Reactor
+
+/// The deadline of a ``withDeadline(_:_:)``, for its body.
+///
+/// The corresponding asyncio name is the object of `asyncio.timeout_at`.
+public final class Deadline {
+    /// When the body is cancelled; nil is never.
+    ///
+    /// The corresponding asyncio name is `Timeout.when`.
+    public private(set) var instant: LoopInstant?
+
+    /// Whether the time has passed, and the body was cancelled for it.
+    ///
+    /// The corresponding asyncio name is `Timeout.expired`.
+    public fileprivate(set) var isExpired = false
+
+    fileprivate var isOver = false
+    fileprivate let change: Park
+
+    fileprivate init(_ instant: LoopInstant?, here loop: EventLoop) {
+        self.instant = instant
+        change = Park(here: loop)
+    }
+
+    /// Moves the deadline; nil takes it away, an instant that has passed cancels the body in the loop's next turn.
+    ///
+    /// Does nothing if the time has passed. Traps after the body has ended.
+    ///
+    /// The corresponding asyncio name is `Timeout.reschedule`.
+    public func reschedule(to instant: LoopInstant?) {
+        precondition(!isOver, "A Deadline was rescheduled after its body had ended.")
+        self.instant = instant
+        change.wake()
+    }
+
+    /// Waits until the time has passed.
+    fileprivate static func pass(_ scope: Transfer<Deadline>, on loop: isolated EventLoop) async throws {
+        let scope = scope.value
+        while true {
+            if let instant = scope.instant, instant <= loop.now { break }
+            let timer = scope.instant.map { instant in loop.schedule(at: instant) { scope.change.wake() } }
+            defer { timer?.cancel() }
+            try await scope.change.wait()
+        }
+        scope.isExpired = true
+    }
+
+    /// The earliest deadline of the code that runs here, for passing on to others; nil if there is none.
+    ///
+    /// Tasks inherit it, those of `AsyncIO.spawn` with effect: they are cancelled when it has passed.
+    @TaskLocal public static var inherited: LoopInstant?
+}
+
+/// Runs `body`, and cancels it when the loop's clock has reached `deadline`.
+///
+/// Like ``withTimeout(_:_:)`` with an instant, and with a handle by which `body` can move it. Of nested ones each converts
+/// only the cancellation that it caused.
+///
+/// Must be called on a loop: elsewhere it traps.
+///
+/// - Parameters:
+///   - deadline: When; nil is never, unless `body` sets it. One that has passed cancels `body` at its first wait.
+///   - body: Has the caller's isolation; neither it nor what it returns needs to be `Sendable`.
+/// - Returns: What `body` returns.
+/// - Throws: ``DeadlineError`` if the time passed and `body` ended by it; what `body` throws.
+///
+/// The corresponding asyncio name is `asyncio.timeout_at`.
+public func withDeadline<Value>(
+    _ deadline: LoopInstant?,
+    _ body: nonisolated(nonsending) @escaping (Deadline) async throws -> Value
+) async throws -> Value {
+    let loop = Loops.here("withDeadline")
+    try Task.checkCancellation()
+    let scope = Deadline(deadline, here: loop)
+    defer { scope.isOver = true }
+    return try await race(scope, loop, Transfer(body), #isolation).value
+}
+
+/// A deadline has passed.
+///
+/// The corresponding asyncio name is `TimeoutError`.
+public struct DeadlineError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// When it was.
+    public let deadline: LoopInstant
+
+    /// A sentence.
+    public var description: String { "The operation did not end before its deadline, \(deadline)." }
+}
+
+/// What a child of the race has to say.
+private enum Step<Value>: Sendable {
+    case ended(Result<Transfer<Value>, any Error>)
+    case expired
+    case timerCancelled
+}
+
+private func race<Value>(
+    _ scope: Deadline,
+    _ loop: EventLoop,
+    _ body: Transfer<nonisolated(nonsending) (Deadline) async throws -> Value>,
+    _ isolation: isolated (any Actor)?
+) async throws -> Transfer<Value> {
+    let shared = Transfer(scope)
+    let inherited = [Deadline.inherited, scope.instant].compactMap(\.self).min()
+    let result = await withTaskGroup(of: Step<Value>.self) { group in
+        group.addImmediateTask {
+            _ = isolation
+            do {
+                let value = try await Deadline.$inherited.withValue(inherited) {
+                    Transfer(try await body.value(shared.value))
+                }
+                return .ended(.success(value))
+            } catch {
+                return .ended(.failure(error))
+            }
+        }
+        group.addImmediateTask {
+            _ = isolation
+            do { try await Deadline.pass(shared, on: loop) } catch { return .timerCancelled }
+            return .expired
+        }
+        while let step = await group.next() {
+            switch step {
+            case .ended(.failure(let error))
+            where shared.value.isExpired && !Task.isCancelled
+                && error is CancellationError:
+                let deadline = shared.value.instant ?? LoopWait.now
+                return Result<Transfer<Value>, any Error>.failure(DeadlineError(deadline: deadline))
+            case .ended(let result):
+                group.cancelAll()
+                return result
+            case .expired:
+                group.cancelAll()
+            case .timerCancelled:
+                continue
+            }
+        }
+        return .failure(CancellationError())
+    }
+    return try result.get()
+}
