@@ -57,7 +57,7 @@ private final class OffloadWait<Value: Sendable> {
     private let park: Park
     private var result: Result<Value, any Error>?
 
-    init(on loop: isolated EventLoop) { park = Park(on: loop) }
+    init(on loop: isolated EventLoop) { park = ExplainedPark(on: loop, .thread) }
 
     func complete(_ result: Result<Value, any Error>) {
         self.result = result

@@ -21,7 +21,7 @@ final class ServerWorker {
     fileprivate init(_ server: TCPServer, _ handler: @escaping TCPServer.Handler, on loop: isolated EventLoop) {
         self.server = server
         self.handler = handler
-        news = Park(on: loop)
+        news = ExplainedPark(on: loop, .text("handlers of a TCPServer"))
     }
 
     /// The next connection.
@@ -52,7 +52,7 @@ final class ServerState {
 
     init(_ options: ServerOptions, on loop: isolated EventLoop) {
         self.options = options
-        news = Park(on: loop)
+        news = ExplainedPark(on: loop, .text("clients of a TCPServer"))
     }
 
     func listen(on address: SocketAddress, _ loop: isolated EventLoop) throws {
@@ -118,7 +118,7 @@ final class ServerState {
         // A handler that drains its own server does not wait for itself.
         let own = connections.contains { $0.isOfThisTask } ? 1 : 0
         guard active > own else { return }
-        let park = Park(on: loop)
+        let park = ExplainedPark(on: loop, .text("the end of a TCPServer's handlers"))
         drainers.append(park)
         defer { drainers.removeAll { $0 === park } }
         do {

@@ -73,7 +73,7 @@ extension TCPConnection {
             let left = deadline.map { loop.now.duration(to: $0) }
             if let left, left <= .zero { throw LoopError.timedOut("Connecting to \(host):\(port)") }
             do {
-                return try await Dialer(on: loop).connect(address, options, left, on: loop)
+                return try await Dialer(address, on: loop).connect(address, options, left, on: loop)
             } catch let error as SystemError {
                 failure = error
             }
@@ -88,7 +88,9 @@ private final class Dialer {
     private var failure: (any Error)?
     private var channel: StreamChannel?
 
-    init(on loop: isolated EventLoop) { park = Park(on: loop) }
+    init(_ address: SocketAddress, on loop: isolated EventLoop) {
+        park = ExplainedPark(on: loop, .connection(to: address))
+    }
 
     func connect(
         _ address: SocketAddress,

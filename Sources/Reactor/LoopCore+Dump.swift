@@ -8,8 +8,14 @@ protocol LiveHandle: AnyObject {
     var summary: String { get }
     /// Listeners close first (0), then connections (1), then the rest (2).
     var closingOrder: Int { get }
+    /// The connection, if it is one.
+    var liveTransport: StreamTransport? { get }
     /// Closes it and tells its owner.
     func closeWithLoop()
+}
+
+extension LiveHandle {
+    var liveTransport: StreamTransport? { nil }
 }
 
 extension LoopCore {

@@ -44,7 +44,7 @@ extension EventLoop {
         let core = unsafe core
         try Task.checkCancellation()
         guard core.acceptsWaits else { throw CancellationError() }
-        let park = Park(core)
+        let park = ExplainedPark(on: self, .sleep(until: deadline))
         let timer = core.schedule(at: deadline, { park.wake() }, site: CallSite(file: #fileID, line: #line))
         defer { timer.cancel() }
         try await park.wait(on: self)

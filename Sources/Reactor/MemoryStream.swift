@@ -175,6 +175,7 @@ final class MemoryStream: LiveHandle {
 
     var summary: String { transport.map { "memory \($0.summary)" } ?? "memory connection \(localAddress)" }
     var closingOrder: Int { 1 }
+    var liveTransport: StreamTransport? { transport }
     func closeWithLoop() {
         // It may be closing already, and its last event gone with the queue.
         if isClosed { return finishClosing() }

@@ -242,6 +242,13 @@ public class Park {
     /// Ends the wait as if its task had been cancelled.
     final func cancel() { _ = end(cancelled: true) }
 
+    /// What is waited for here, for people.
+    func explain() -> WaitReason {
+        guard let channel = unsafe scope?.takeUnretainedValue() else { return WaitReason(text: "a Park") }
+        let peer = channel.remoteAddress.map { "\($0)" } ?? "?"
+        return WaitReason(text: channel.arrival === self ? "TCP read from \(peer)" : "TCP write to \(peer)")
+    }
+
     // MARK: The steps of a wait
 
     /// Begins a wait; false if the loop takes none any more.
@@ -312,6 +319,14 @@ public class Park {
     }
 }
 
+extension Park {
+    /// The task that waits, as an address to compare.
+    final var waitingTask: UInt? {
+        // SAFETY: a continuation is the address of its task, and nothing follows it.
+        unsafe continuation.map { unsafe unsafeBitCast($0, to: UInt.self) }
+    }
+}
+
 /// The waits of a loop that are under way: a list through the places themselves.
 @safe
 final class Parked {
@@ -338,6 +353,17 @@ final class Parked {
     }
 
     var isEmpty: Bool { unsafe first == nil }
+
+    /// All places where a task waits, those that began to wait last first.
+    var all: [Park] {
+        var places: [Park] = []
+        var place = unsafe first
+        while let here = unsafe place {
+            unsafe places.append(here.takeUnretainedValue())
+            unsafe place = here._withUnsafeGuaranteedRef { unsafe $0.next }
+        }
+        return places
+    }
 
     /// Ends all waits as if their tasks had been cancelled.
     func cancelAll() {

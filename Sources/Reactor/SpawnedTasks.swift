@@ -34,7 +34,7 @@ package final class TaskRecord {
     package var isCurrent: Bool { unsafe task != nil && task == creactor_current_task() }
 
     /// Whether a task that waits is this one.
-    func isTask(_ other: UnsafeRawPointer?) -> Bool { unsafe task != nil && task == other }
+    func isTask(_ other: UInt?) -> Bool { unsafe other != nil && task.map { UInt(bitPattern: $0) } == other }
 
     /// The name, or the number for who has none.
     package var title: String { name ?? "#\(number)" }

@@ -15,6 +15,9 @@ extension StreamChannel {
     @inline(__always)
     package var isOfThisTask: Bool { unsafe task != nil && task == creactor_current_task() }
 
+    /// The handler, as an address to compare.
+    var handlerTask: UInt? { unsafe task.map { UInt(bitPattern: $0) } }
+
     /// The calling task is the connection's handler: its waits hear of its cancellation, until ``handlerEnds(_:on:)``.
     ///
     /// The same function calls both, and holds the channel in between.

@@ -147,6 +147,7 @@ final class TCPStream: HandleBox, LiveHandle {
 
     override var summary: String { transport.map { "TCP \($0.summary)" } ?? "TCP connection being made" }
     var closingOrder: Int { 1 }
+    var liveTransport: StreamTransport? { transport }
     func closeWithLoop() {
         if let transport {
             transport.closeWithLoop()

@@ -16,6 +16,14 @@ private final class Place: Park {
     // SAFETY: the one before holds this one, and names itself here as long as it does.
     unowned(unsafe) var previousInLine: Place?
     var isInLine = false
+    // SAFETY: the line holds its places for as long as somebody waits at them.
+    unowned(unsafe) var line: WaitQueue?
+
+    override func explain() -> WaitReason {
+        guard let line = unsafe line else { return super.explain() }
+        guard let record = line.record else { return WaitReason(text: "\(line.name)") }
+        return WaitReason(text: "task \(record.title)", tasks: [record])
+    }
 }
 
 /// Tasks that wait in order for code on the same loop to wake them.
@@ -24,7 +32,9 @@ private final class Place: Park {
 @safe
 package final class WaitQueue {
     /// What waits here, for messages.
-    private let name: StaticString
+    fileprivate let name: StaticString
+    /// The task for whose end this is the line.
+    package var record: TaskRecord?
     private var first: Place?
     // SAFETY: in the list that `first` begins, whose places hold one another.
     private unowned(unsafe) var last: Place?
@@ -110,6 +120,7 @@ package final class WaitQueue {
         }
         try place.beginWait()
         place.isInLine = true
+        unsafe place.line = self
         if let last = unsafe last {
             last.nextInLine = place
             unsafe place.previousInLine = last

@@ -39,7 +39,7 @@ public struct CompletedTasks<Value: Sendable>: AsyncSequence, Sendable {
         var timer: Scheduled?
 
         init(_ tasks: [LoopTask<Value>], _ limit: Duration?, on loop: isolated EventLoop) {
-            completions = Completions(on: loop)
+            completions = Completions(tasks, on: loop)
             remaining = tasks.count
             self.limit = limit
         }

@@ -43,7 +43,7 @@ private func wait<Value: Sendable>(
 ) async throws -> (done: [LoopTask<Value>], pending: [LoopTask<Value>]) {
     var seen: Set<ObjectIdentifier> = []
     let tasks = tasks.filter { seen.insert(ObjectIdentifier($0)).inserted }
-    let progress = LoopBound(Completions<Value>(on: loop), on: loop)
+    let progress = LoopBound(Completions<Value>(tasks, on: loop), on: loop)
     let callbacks = tasks.filter { !$0.isDone }.map { task in
         task.future.whenDone { [weak task] loop in task.map { progress.value(on: loop).add($0) } }
     }
@@ -75,7 +75,9 @@ final class Completions<Value: Sendable> {
     /// Whether the time has passed.
     private(set) var isExpired = false
 
-    init(on loop: isolated EventLoop) { park = Park(on: loop) }
+    init(_ tasks: [LoopTask<Value>], on loop: isolated EventLoop) {
+        park = ExplainedPark(on: loop, .tasks(tasks.compactMap(\.recordIfHere)))
+    }
 
     func add(_ task: LoopTask<Value>) {
         ended.append(task)

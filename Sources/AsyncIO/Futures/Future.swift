@@ -39,11 +39,12 @@ public final class Future<Value: Sendable>: Sendable {
     }
 
     /// The result of a task.
-    init(taskOn loop: isolated EventLoop, _ name: String?, _ file: StaticString, _ line: UInt) {
+    init(taskOn loop: isolated EventLoop, _ record: TaskRecord, _ name: String?, _ file: StaticString, _ line: UInt) {
         self.loop = loop
         cancelsWithAwaiter = false
         (taskName, isOfTask, site) = (name, true, (file, line))
         waiters = LoopBound(FutureWaiters(), on: loop)
+        waiters.value(on: loop).line.record = record
     }
 
     deinit {

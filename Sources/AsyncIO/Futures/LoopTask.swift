@@ -29,6 +29,9 @@ public final class LoopTask<Value: Sendable>: Sendable {
         self.task = task
     }
 
+    /// What the loop knows of it, if this is that loop.
+    var recordIfHere: TaskRecord? { record.ifHere }
+
     /// The loop that it was spawned on.
     public var loop: EventLoop { future.loop }
 
@@ -123,7 +126,7 @@ private func start<Value: Sendable>(
     _ body: @escaping @Sendable @isolated(any) () async throws -> Value
 ) -> LoopTask<Value> {
     let record = LoopBound(loop.spawned.add(name: name, file: file, line: line), on: loop)
-    let future = Future<Value>(taskOn: loop, name, file, line)
+    let future = Future<Value>(taskOn: loop, record.value(on: loop), name, file, line)
     // A body that is isolated to nothing stays on the loop by preferring it.
     let preference = body.isolation == nil ? loop.taskExecutor : nil
     let deadline = Deadline.inherited

@@ -1,0 +1,98 @@
+// What tasks wait for, in words: found out when somebody asks, so that a wait itself pays nothing for it.
+//
+// A continuation is the address of the task that waits; so the waits that a loop lists say which task waits where.
+
+internal import CReactor
+
+/// What a task waits for.
+package struct WaitReason {
+    /// In words, such as `AsyncLock` or `TCP read from 127.0.0.1:4711`.
+    package var text: String
+    /// The tasks whose end it waits for.
+    package var tasks: [TaskRecord] = []
+}
+
+/// A place to wait that can say what for.
+@safe
+package final class ExplainedPark: Park {
+    /// What is waited for.
+    package enum Subject {
+        case sleep(until: LoopInstant)
+        case connection(to: SocketAddress)
+        case thread
+        case text(StaticString)
+        case tasks([TaskRecord])
+    }
+
+    private let subject: Subject
+
+    /// A place to wait on `loop`.
+    package init(on loop: isolated EventLoop, _ subject: Subject) {
+        self.subject = subject
+        unsafe super.init(loop.core)
+    }
+
+    override func explain() -> WaitReason {
+        switch subject {
+        case .sleep(let deadline): WaitReason(text: "sleep until \(deadline)")
+        case .connection(let address): WaitReason(text: "TCP connect to \(address)")
+        case .thread: WaitReason(text: "work on another thread")
+        case .text(let text): WaitReason(text: "\(text)")
+        case .tasks(let records):
+            WaitReason(text: "\(records.count) task\(records.count == 1 ? "" : "s")", tasks: records)
+        }
+    }
+}
+
+/// A task as its loop can see it.
+package struct TaskSighting {
+    /// Set for tasks that were spawned, and for children that this library made.
+    package var record: TaskRecord?
+    /// What it is, for those that have no record.
+    package var title: String
+    /// What it waits for, if it is in a wait of this library.
+    package var reason: WaitReason?
+    package var isCurrent: Bool
+}
+
+extension EventLoop {
+    /// All tasks that the loop knows of: those that were spawned, oldest first, the handlers of connections, and others
+    /// that are in a wait of this library.
+    package func sightings() -> [TaskSighting] { unsafe core.sightings() }
+}
+
+extension LoopCore {
+    fileprivate func sightings() -> [TaskSighting] {
+        var waits = parked.all.map { (task: $0.waitingTask, reason: $0.explain()) }
+        func takeReason(_ isTask: (UInt?) -> Bool) -> WaitReason? {
+            guard let index = waits.firstIndex(where: { isTask($0.task) }) else { return nil }
+            return waits.remove(at: index).reason
+        }
+        let records = spawned.all
+        var sightings = records.map { record in
+            TaskSighting(
+                record: record,
+                title: record.title,
+                reason: takeReason { record.isTask($0) },
+                isCurrent: record.isCurrent
+            )
+        }
+        for channel in liveChannels() {
+            guard let task = channel.handlerTask, !records.contains(where: { $0.isTask(task) }) else { continue }
+            let reason = unsafe channel.waiting.map { unsafe $0._withUnsafeGuaranteedRef { $0.explain() } }
+            sightings.append(
+                TaskSighting(
+                    title: channel.transport.map { "handler of connection #\($0.number)" } ?? "handler",
+                    reason: reason ?? takeReason { $0 == task },
+                    isCurrent: channel.isOfThisTask
+                )
+            )
+        }
+        sightings += waits.map { TaskSighting(title: "a task", reason: $0.reason, isCurrent: false) }
+        return sightings
+    }
+
+    private func liveChannels() -> [StreamChannel] {
+        liveHandles().compactMap { $0.liveTransport?.receiver as? StreamChannel }
+    }
+}

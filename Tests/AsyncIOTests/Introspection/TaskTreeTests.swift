@@ -1,0 +1,168 @@
+// What a loop says of its tasks: which there are, what each waits for, who awaits whom.
+
+import AsyncIO
+import Foundation
+import Testing
+
+extension AsyncIOTests {
+    @Suite struct TaskTreeTests {
+        @Test func `every task says what it waits for, behaviours 48 and 135`() async throws {
+            let lines = try await onLoop { loop in
+                let lock = AsyncLock()
+                let queue = AsyncQueue<Int>()
+                let event = AsyncEvent()
+                let semaphore = AsyncSemaphore(permits: 0)
+                let promise = Promise<Int>()
+                #expect(lock.tryAcquire())
+                let sleeper = spawn(name: "sleeper") { try await AsyncIO.sleep(for: .seconds(5)) }
+                let others = [
+                    spawn(name: "locker") { try await lock.withLock {} },
+                    spawn(name: "getter") { _ = try? await queue.get() },
+                    spawn(name: "eventful") { try await event.wait() },
+                    spawn(name: "permitted") { try await semaphore.withPermit {} },
+                    spawn(name: "promised") { _ = try await promise.future.value },
+                    spawn(name: "awaiter") { try await sleeper.value },
+                    spawn(name: "waiter") { _ = try await AsyncIO.wait(for: [sleeper], until: .firstCompleted) },
+                ]
+                for _ in 0..<3 { await AsyncIO.yield() }
+                let lines = loop.tasks.map(\.line)
+                lock.release()
+                queue.finish()
+                event.set()
+                semaphore.release()
+                promise.succeed(1)
+                for other in others { try await other.value }
+                try await sleeper.value
+                #expect(loop.tasks.isEmpty)
+                return lines
+            }
+            let plain = lines.map { $0.replacing(#/ \([^)]*\)/#, with: "") }
+            #expect(
+                plain == [
+                    "#1 sleeper: waits for sleep until 5.0 seconds",
+                    "#2 locker: waits for AsyncLock",
+                    "#3 getter: waits for AsyncQueue.get",
+                    "#4 eventful: waits for AsyncEvent",
+                    "#5 permitted: waits for AsyncSemaphore",
+                    "#6 promised: waits for Future",
+                    "#7 awaiter: waits for task sleeper",
+                    "#8 waiter: waits for 1 task",
+                ]
+            )
+        }
+
+        @Test func `a task is listed with its site from its spawning to its end, and the one that asks as running`()
+            async throws
+        {
+            try await onLoop { loop in
+                let site = "AsyncIOTests/TaskTreeTests.swift:\(#line + 1)"
+                let task = spawn(name: "asker") { loop.tasks.map(\.line) }
+                #expect(loop.tasks.map(\.line) == ["#1 asker (\(site))"])
+                let seen = try await task.value
+                #expect(seen == ["#1 asker (\(site)): running", "a task: waits for task asker"])
+                #expect(loop.tasks.isEmpty)
+            }
+        }
+
+        @Test func `an eager task that has not ended is listed, from any thread, behaviour 136`() async throws {
+            try await onLoop { loop in
+                let event = AsyncEvent()
+                let waiting = spawn(name: "eager", eager: true) { try await event.wait() }
+                let ended = spawn(name: "over", eager: true) { 1 }
+                #expect(ended.isDone)
+                let names = await Task.detached { await loop.tasks.map(\.name) }.value
+                #expect(names == ["eager"])
+                event.set()
+                try await waiting.value
+                _ = try await ended.value
+            }
+        }
+
+        @Test func `the tree stands those that are awaited under those who await them, behaviour 135`() async throws {
+            try await onLoop { loop in
+                let event = AsyncEvent()
+                let leaf = spawn(name: "leaf") { try await event.wait() }
+                let shielded = spawn(name: "shielding") {
+                    try await AsyncIO.shield(name: "inner") { try await leaf.value }
+                }
+                let second = spawn(name: "second") { try await leaf.value }
+                for _ in 0..<5 { await AsyncIO.yield() }
+                let tree = loop.taskTree().replacing(#/ \([^)]*\)/#, with: "")
+                #expect(
+                    tree == """
+                        \(loop.configuration.name): 4 tasks
+                          #2 shielding: waits for task inner
+                            #4 inner: waits for task leaf
+                              #1 leaf: waits for AsyncEvent
+                          #3 second: waits for task leaf
+                            #1 leaf: waits for AsyncEvent
+                        """
+                )
+                event.set()
+                try await shielded.value
+                try await second.value
+            }
+        }
+
+        @Test func `tasks that await one another are said to, behaviour 136`() async throws {
+            try await onLoop { loop in
+                let promise = Promise<LoopTask<Void>>()
+                let first = spawn(name: "first") {
+                    let second = try await promise.future.value
+                    try await second.value
+                }
+                let second = spawn(name: "second") { try await first.value }
+                promise.succeed(second)
+                for _ in 0..<5 { await AsyncIO.yield() }
+                let tree = loop.taskTree().replacing(#/ \([^)]*\)/#, with: "")
+                #expect(
+                    tree == """
+                        \(loop.configuration.name): 2 tasks
+                          #1 first: waits for task second
+                            #2 second: waits for task first
+                              #1 again: these tasks await one another
+                        """
+                )
+                first.cancel()
+                second.cancel()
+                let ends = [await isCancelled { try await first.value }, await isCancelled { try await second.value }]
+                #expect(ends == [true, true])
+            }
+        }
+
+        @Test func `JSON says the same and quotes what must be`() async throws {
+            try await onLoop { loop in
+                let event = AsyncEvent()
+                let task = spawn(name: "a \"name\"\n\\\u{1}") { try await event.wait() }
+                await AsyncIO.yield()
+                let json = loop.tasksAsJSON()
+                let parsed = try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [[String: Any]]
+                let first = try #require(parsed?.first)
+                #expect(first["name"] as? String == "a \"name\"\n\\\u{1}")
+                #expect(first["state"] as? String == "waiting")
+                #expect(first["waitsFor"] as? String == "AsyncEvent")
+                #expect(first["number"] as? Int == 1)
+                #expect((first["awaited"] as? [Int]) == [])
+                event.set()
+                try await task.value
+            }
+        }
+
+        @Test func `handlers of connections are listed with what they wait for`() async throws {
+            try await onLoop { loop in
+                let server = try await TCPServer.listen(host: "127.0.0.1", port: 0)
+                let serving = spawn(name: "server") { try await server.serve { while try await $0.read() != nil {} } }
+                let client = try await TCPConnection.connect(host: "127.0.0.1", port: server.port)
+                while await server.connectionCount == 0 { await AsyncIO.yield() }
+                for _ in 0..<5 { await AsyncIO.yield() }
+                let handler = loop.tasks.first { $0.name.hasPrefix("handler of connection") }
+                let peer = try #require(client.localAddress)
+                #expect(handler?.state == .waiting("TCP read from \(peer)"))
+                #expect(handler?.number == nil && handler?.site == nil)
+                try await client.close()
+                server.close()
+                try await serving.value
+            }
+        }
+    }
+}
