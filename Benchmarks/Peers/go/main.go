@@ -6,6 +6,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"sort"
 	"strconv"
 	"sync"
@@ -101,6 +102,78 @@ func sleepers(count int, lateness bool) float64 {
 	return float64(cpuTime()-before) / float64(count)
 }
 
+// A goroutine is started and its result awaited.
+func spawn(count int) time.Duration {
+	start := time.Now()
+	for i := 0; i < count; i++ {
+		result := make(chan int, 1)
+		go func() { result <- 1 }()
+		<-result
+	}
+	return time.Since(start)
+}
+
+// A hundred goroutines are started and all of them awaited.
+func gather(count int) time.Duration {
+	start := time.Now()
+	for i := 0; i < count/100; i++ {
+		results := make([]int, 100)
+		var all sync.WaitGroup
+		all.Add(100)
+		for place := 0; place < 100; place++ {
+			go func(place int) {
+				results[place] = 1
+				all.Done()
+			}(place)
+		}
+		all.Wait()
+	}
+	return time.Since(start)
+}
+
+func giveWay(count int) time.Duration {
+	start := time.Now()
+	for i := 0; i < count; i++ {
+		runtime.Gosched()
+	}
+	return time.Since(start)
+}
+
+// One goroutine puts, another gets.
+func queue(count int) time.Duration {
+	items := make(chan int, 100)
+	done := make(chan struct{})
+	start := time.Now()
+	go func() {
+		for i := 0; i < count; i++ {
+			<-items
+		}
+		close(done)
+	}()
+	for i := 0; i < count; i++ {
+		items <- i
+	}
+	<-done
+	return time.Since(start)
+}
+
+func queueRoundTrip(count int) time.Duration {
+	there, back := make(chan int, 1), make(chan int, 1)
+	go func() {
+		for value := range there {
+			back <- value
+		}
+	}()
+	start := time.Now()
+	for i := 0; i < count; i++ {
+		there <- i
+		<-back
+	}
+	elapsed := time.Since(start)
+	close(there)
+	return elapsed
+}
+
 func cpuTime() int64 {
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
@@ -135,6 +208,21 @@ func main() {
 		elapsed = roundTrip(count)
 	case "micro-timer", "micro-timer-10000":
 		elapsed = timers(pending, count)
+	case "task-loop-spawn", "task-eager-spawn":
+		runtime.GOMAXPROCS(1)
+		elapsed = spawn(count)
+	case "task-gather":
+		runtime.GOMAXPROCS(1)
+		elapsed = gather(count)
+	case "task-our-yield":
+		runtime.GOMAXPROCS(1)
+		elapsed = giveWay(count)
+	case "task-queue":
+		runtime.GOMAXPROCS(1)
+		elapsed = queue(count)
+	case "task-queue-round-trip":
+		runtime.GOMAXPROCS(1)
+		elapsed = queueRoundTrip(count)
 	case "task-sleepers-cpu", "task-sleepers-lateness":
 		fmt.Printf("%.2f\n", sleepers(count, os.Args[1] == "task-sleepers-lateness"))
 		return

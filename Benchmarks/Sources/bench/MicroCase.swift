@@ -19,6 +19,12 @@ enum MicroCase: String, CaseIterable, Codable, ExpressibleByArgument {
     case asyncLet = "task-async-let"
     case groupChild = "task-group-child"
     case stream = "task-stream"
+    case loopSpawn = "task-loop-spawn"
+    case eagerSpawn = "task-eager-spawn"
+    case gather = "task-gather"
+    case lock = "task-lock"
+    case queue = "task-queue"
+    case queueRoundTrip = "task-queue-round-trip"
     case sleepCPU = "task-sleepers-cpu"
     case sleepLateness = "task-sleepers-lateness"
 
@@ -37,6 +43,12 @@ enum MicroCase: String, CaseIterable, Codable, ExpressibleByArgument {
         case .asyncLet: "`async let` and its value"
         case .groupChild: "group child, 20 at a time"
         case .stream: "hand-over by `AsyncStream`"
+        case .loopSpawn: "spawn and await"
+        case .eagerSpawn: "spawn and await, eager"
+        case .gather: "`gather` of 100, each"
+        case .lock: "lock that 10 tasks want, each time"
+        case .queue: "queue between two tasks, each item"
+        case .queueRoundTrip: "queue there and back"
         case .sleepCPU: "10,000 sleepers: CPU for each"
         case .sleepLateness: "10,000 sleepers: lateness, 99th percentile"
         }
@@ -48,7 +60,11 @@ enum MicroCase: String, CaseIterable, Codable, ExpressibleByArgument {
         case .flood: [.ours, .nio, .go]
         case .roundTrip, .timer, .timerAmongMany: [.ours, .nio, .libuv, .go]
         case .suspend, .suspendCancellable: [.ours, .floor]
-        case .spawn, .taskYield, .ourYield, .asyncLet, .groupChild, .stream: [.ours, .oursPool, .pool]
+        case .spawn, .taskYield, .asyncLet, .groupChild, .stream: [.ours, .oursPool, .pool]
+        case .ourYield: [.ours, .oursPool, .pool, .uvloop, .go]
+        case .loopSpawn, .gather, .queue, .queueRoundTrip: [.ours, .uvloop, .go]
+        case .eagerSpawn: [.ours, .go]
+        case .lock: [.ours, .uvloop]
         case .sleepCPU, .sleepLateness: [.ours, .pool, .go]
         }
     }
@@ -60,7 +76,9 @@ enum MicroCase: String, CaseIterable, Codable, ExpressibleByArgument {
         case .roundTrip: 10_000
         case .timerAmongMany: 50_000
         case .suspend, .suspendCancellable: 1_000_000
-        case .spawn, .taskYield, .ourYield, .asyncLet, .groupChild, .stream: 100_000
+        case .spawn, .taskYield, .ourYield, .asyncLet, .groupChild, .stream, .loopSpawn, .eagerSpawn, .gather, .lock:
+            100_000
+        case .queue, .queueRoundTrip: 100_000
         case .sleepCPU, .sleepLateness: 10_000
         }
     }
@@ -79,6 +97,7 @@ enum MicroPeer: String, CaseIterable, Codable, ExpressibleByArgument {
     case pool
     case oursPool = "ours-pool"
     case floor
+    case uvloop
 
     var title: String {
         switch self {
@@ -88,6 +107,7 @@ enum MicroPeer: String, CaseIterable, Codable, ExpressibleByArgument {
         case .go: "Go"
         case .pool: "Swift's default pool"
         case .oursPool: "swift-asyncio, without the hooks"
+        case .uvloop: "uvloop"
         case .floor: "a continuation resumed before it suspends"
         }
     }
@@ -139,7 +159,7 @@ struct MicroRole: ParsableCommand {
             case .ours: try OurMicro.run(micro, count: count)
             case .nio: try NIOMicro.run(micro, count: count)
             case .libuv: try libuv()
-            case .go: throw BenchError("Go is a program of its own")
+            case .go, .uvloop: throw BenchError("\(peer.title) is a program of its own")
             }
         Terminal.print("\(nanoseconds)")
     }

@@ -1,7 +1,4 @@
 // Takes the micro-benchmarks: peers take turns within a round, ratios are between figures of one round.
-//
-// The peer in Go is built on the way, next to this program. Without Go on the machine its figures are left out, and a
-// line says so.
 
 internal import CMeasure
 
@@ -21,15 +18,16 @@ struct MicroResult: Codable {
 
 struct MicroRunner {
     private let quick: Bool
-    private let goPeer: String?
+    /// The peers that are programs of their own, and how to call them; those that the machine has not are left out.
+    private let programs: [MicroPeer: [String]]
 
     init(quick: Bool) throws {
         self.quick = quick
-        goPeer = try Self.buildGoPeer()
+        programs = try PeerPrograms.build()
     }
 
     func measure(_ micro: MicroCase, rounds: Int) throws -> MicroResult {
-        let peers = micro.peers.filter { $0 != .go || goPeer != nil }
+        let peers = micro.peers.filter { !PeerPrograms.peers.contains($0) || programs[$0] != nil }
         var figures: [MicroPeer: [Double]] = [:]
         for round in 0..<rounds {
             for turn in peers.indices {
@@ -59,8 +57,8 @@ struct MicroRunner {
     private func figure(_ micro: MicroCase, of peer: MicroPeer) throws -> Double {
         let count = quick ? micro.count / 10 : micro.count
         let arguments =
-            if peer == .go, let goPeer {
-                [goPeer, micro.rawValue, "\(count)", "\(micro.pendingTimers)"]
+            if let program = programs[peer] {
+                program + [micro.rawValue, "\(count)", "\(micro.pendingTimers)"]
             } else {
                 [
                     try ChildProcess.ownPath(), "micro-role", micro.rawValue, peer.rawValue, "--count", "\(count)",
@@ -73,21 +71,5 @@ struct MicroRunner {
         try process.waitForEnd(within: .seconds(10))
         guard let line, let nanoseconds = Double(line) else { throw BenchError("\(name) printed no figure") }
         return nanoseconds
-    }
-
-    /// Builds the peer into the folder that this program is in, and returns its path; nil without Go.
-    private static func buildGoPeer(source: String = #filePath) throws -> String? {
-        let package = source.split(separator: "/", omittingEmptySubsequences: false).dropLast(3)
-        let main = package.joined(separator: "/") + "/Peers/go/main.go"
-        let folder = try ChildProcess.ownPath().split(separator: "/", omittingEmptySubsequences: false).dropLast()
-        let program = folder.joined(separator: "/") + "/go-peer"
-        do {
-            let compiler = try ChildProcess("go build", ["go", "build", "-o", program, main])
-            try compiler.waitForEnd(within: .seconds(300))
-            return program
-        } catch let missing as MissingProgram {
-            Terminal.note("\(missing): its figures are left out")
-            return nil
-        }
     }
 }

@@ -25,6 +25,12 @@ enum OurTaskMicro {
         case .asyncLet: return await TaskMicro.asyncLet(count)
         case .groupChild: return await TaskMicro.groupChild(count)
         case .stream: return await TaskMicro.stream(count)
+        case .loopSpawn: return try await TaskMicro.timed(count) { _ = try await AsyncIO.spawn { 1 }.value }
+        case .eagerSpawn: return try await TaskMicro.timed(count) { _ = try await AsyncIO.spawn(eager: true) { 1 }.value }
+        case .gather: return try await gather(count)
+        case .lock: return try await lock(count)
+        case .queue: return try await queue(count)
+        case .queueRoundTrip: return try await queueRoundTrip(count)
         case .sleepCPU, .sleepLateness:
             return try await TaskMicro.sleepers(count, lateness: micro == .sleepLateness) {
                 try await AsyncIO.sleep(for: $0)
@@ -65,6 +71,52 @@ enum OurTaskMicro {
     private static func floor(_ count: Int) async -> Double {
         let start = measure_now()
         for _ in 0..<count { unsafe await withUnsafeContinuation { unsafe $0.resume() } }
+        return Double(measure_now() - start) / Double(count)
+    }
+
+    @MainActor
+    private static func gather(_ count: Int) async throws -> Double {
+        let operations = (0..<100).map { _ -> @Sendable @isolated(any) () async throws -> Int in { @MainActor in 1 } }
+        let start = measure_now()
+        for _ in 0..<count / 100 { try await AsyncIO.gather(operations) }
+        return Double(measure_now() - start) / Double(count)
+    }
+
+    /// Ten tasks want the same lock again and again, and each lets the others run while it holds it.
+    @MainActor
+    private static func lock(_ count: Int) async throws -> Double {
+        let lock = AsyncLock()
+        let start = measure_now()
+        let holders = (0..<10).map { _ in
+            AsyncIO.spawn {
+                for _ in 0..<count / 10 { try await lock.withLock { await AsyncIO.yield() } }
+            }
+        }
+        for holder in holders { try await holder.value }
+        return Double(measure_now() - start) / Double(count)
+    }
+
+    /// One task puts, another gets.
+    @MainActor
+    private static func queue(_ count: Int) async throws -> Double {
+        let queue = AsyncQueue<Int>(capacity: 100)
+        let start = measure_now()
+        let consumer = AsyncIO.spawn { for _ in 0..<count { _ = try await queue.get() } }
+        for number in 0..<count { try await queue.put(number) }
+        try await consumer.value
+        return Double(measure_now() - start) / Double(count)
+    }
+
+    @MainActor
+    private static func queueRoundTrip(_ count: Int) async throws -> Double {
+        let there = AsyncQueue<Int>(capacity: 1), back = AsyncQueue<Int>(capacity: 1)
+        let start = measure_now()
+        let partner = AsyncIO.spawn { for _ in 0..<count { try await back.put(try await there.get()) } }
+        for number in 0..<count {
+            try await there.put(number)
+            _ = try await back.get()
+        }
+        try await partner.value
         return Double(measure_now() - start) / Double(count)
     }
 }
