@@ -155,6 +155,12 @@ final class ServerState {
         return worker
     }
 
+    /// Serving has ended; the workers hold the server, which holds this.
+    func end() {
+        workers = []
+        roomy = []
+    }
+
     /// Whether nothing is left to do.
     var isDone: Bool { isClosed && active == 0 && accepted.isEmpty }
 

@@ -67,6 +67,7 @@ extension TCPServer {
             }
             abortion?.cancel()
         }
+        state.end()
         try Task.checkCancellation()
     }
 

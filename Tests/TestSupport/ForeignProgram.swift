@@ -100,7 +100,7 @@ public struct ForeignProgram: Sendable {
     ///
     /// - Returns: The exit code, or 128 + the signal's number, and all that it printed and that was not read before.
     public func finish() -> (status: CInt, output: String, errors: String) {
-        let printed = (Self.readAll(output), Self.readAll(errors))
+        let printed = readAll()
         var status: CInt = 0
         while unsafe waitpid(pid, &status, 0) < 0 && errno == EINTR {}
         let code = status & 0x7F == 0 ? (status >> 8) & 0xFF : 128 + (status & 0x7F)
@@ -112,9 +112,21 @@ public struct ForeignProgram: Sendable {
         (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/fd").count) ?? 0
     }
 
-    private static func readAll(_ descriptor: CInt) -> String {
-        defer { close(descriptor) }
-        let data = try? FileHandle(fileDescriptor: descriptor, closeOnDealloc: false).readToEnd()
-        return String(decoding: data ?? Data(), as: UTF8.self)
+    /// Reads both pipes until both have ended: a program that fills the one must not wait for the other.
+    private func readAll() -> (String, String) {
+        var printed: [[UInt8]] = [[], []]
+        var pipes = [output, errors].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+        var room = [UInt8](repeating: 0, count: 65_536)
+        while pipes.contains(where: { $0.fd >= 0 }) {
+            if unsafe poll(&pipes, nfds_t(pipes.count), -1) < 0 { continue }
+            for index in pipes.indices where pipes[index].fd >= 0 && pipes[index].revents != 0 {
+                let count = unsafe read(pipes[index].fd, &room, room.count)
+                if count > 0 { printed[index] += room[..<count] }
+                if count == 0 { pipes[index].fd = -1 }
+            }
+        }
+        close(output)
+        close(errors)
+        return (String(decoding: printed[0], as: UTF8.self), String(decoding: printed[1], as: UTF8.self))
     }
 }

@@ -26,7 +26,8 @@ enum OurTaskMicro {
         case .groupChild: return await TaskMicro.groupChild(count)
         case .stream: return await TaskMicro.stream(count)
         case .loopSpawn: return try await TaskMicro.timed(count) { _ = try await AsyncIO.spawn { 1 }.value }
-        case .eagerSpawn: return try await TaskMicro.timed(count) { _ = try await AsyncIO.spawn(eager: true) { 1 }.value }
+        case .eagerSpawn:
+            return try await TaskMicro.timed(count) { _ = try await AsyncIO.spawn(eager: true) { 1 }.value }
         case .gather: return try await gather(count)
         case .lock: return try await lock(count)
         case .queue: return try await queue(count)

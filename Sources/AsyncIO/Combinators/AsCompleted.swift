@@ -56,7 +56,7 @@ public struct CompletedTasks<Value: Sendable>: AsyncSequence, Sendable {
         if let timeout, !tasks.isEmpty { all.timer = all.completions.expire(after: timeout, on: loop) }
         for task in tasks where task.isDone { all.completions.add(task) }
         for task in tasks where !task.isDone {
-            task.future.whenDone { loop in shared.value(on: loop).completions.add(task) }
+            task.whenDone { loop in shared.value(on: loop).completions.add(task) }
         }
     }
 

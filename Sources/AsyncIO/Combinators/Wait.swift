@@ -45,7 +45,7 @@ private func wait<Value: Sendable>(
     let tasks = tasks.filter { seen.insert(ObjectIdentifier($0)).inserted }
     let progress = LoopBound(Completions<Value>(tasks, on: loop), on: loop)
     let callbacks = tasks.filter { !$0.isDone }.map { task in
-        task.future.whenDone { [weak task] loop in task.map { progress.value(on: loop).add($0) } }
+        task.whenDone { [weak task] loop in task.map { progress.value(on: loop).add($0) } }
     }
     defer { for callback in callbacks { callback.cancel() } }
     func isEnough() -> Bool {
@@ -65,7 +65,15 @@ private func wait<Value: Sendable>(
 
 extension LoopTask {
     /// Whether it threw something else than `CancellationError`; does not count as having seen that.
-    fileprivate var hasFailed: Bool { future.failure.map { !($0 is CancellationError) } ?? false }
+    fileprivate var hasFailed: Bool { eventual.failure.map { !($0 is CancellationError) } ?? false }
+
+    /// Has `body` called when the task has ended, before those go on who wait for it; counts as nothing.
+    @discardableResult
+    func whenDone(_ body: @escaping @Sendable (isolated EventLoop) -> Void) -> EventualCallback {
+        let callback = EventualCallback()
+        eventual.onCompletion(callback, atOnce: true, body)
+        return callback
+    }
 }
 
 /// Tasks in the order in which they end, and a task that waits for the next of them, on its loop.

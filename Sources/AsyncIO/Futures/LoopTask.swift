@@ -7,8 +7,7 @@
 ///
 /// The corresponding asyncio name is `asyncio.Task`.
 public final class LoopTask<Value: Sendable>: Sendable {
-    /// The result of the task; cancelling the future is not cancelling the task.
-    let future: Future<Value>
+    let eventual: Eventual
     private let task: Task<Void, Never>
     private let record: LoopBound<TaskRecord>
 
@@ -17,23 +16,16 @@ public final class LoopTask<Value: Sendable>: Sendable {
     /// The corresponding asyncio name is `Task.get_name`.
     public let name: String?
 
-    fileprivate init(
-        _ name: String?,
-        _ future: Future<Value>,
-        _ record: LoopBound<TaskRecord>,
-        _ task: Task<Void, Never>
-    ) {
+    fileprivate init(_ spawned: Spawned, _ name: String?) {
         self.name = name
-        self.future = future
-        self.record = record
-        self.task = task
+        (eventual, record, task) = (spawned.eventual, spawned.record, spawned.task)
     }
 
     /// What the loop knows of it, if this is that loop.
     var recordIfHere: TaskRecord? { record.ifHere }
 
     /// The loop that it was spawned on.
-    public var loop: EventLoop { future.loop }
+    public var loop: EventLoop { eventual.loop }
 
     /// The result, when the task has ended.
     ///
@@ -45,19 +37,19 @@ public final class LoopTask<Value: Sendable>: Sendable {
     public var value: Value {
         get async throws {
             if let record = record.ifHere, record.isCurrent { throw TaskError.awaitsItself }
-            return try await future.value
+            return try await eventual.value()
         }
     }
 
     /// The result if the task has ended; nil as long as it has not.
     ///
     /// Asking counts as having seen an error. The corresponding asyncio names are `Task.result` and `Task.exception`.
-    public var result: Result<Value, any Error>? { future.result }
+    public var result: Result<Value, any Error>? { eventual.result() }
 
     /// Whether the task has ended.
     ///
     /// The corresponding asyncio name is `Task.done`.
-    public var isDone: Bool { future.isDone }
+    public var isDone: Bool { eventual.isDone }
 
     /// Cancels the task.
     ///
@@ -76,7 +68,7 @@ public final class LoopTask<Value: Sendable>: Sendable {
     public func onComplete(
         _ body: @escaping @Sendable (isolated EventLoop, Result<Value, any Error>) -> Void
     ) -> FutureCallback {
-        future.onComplete(body)
+        eventual.onComplete(body)
     }
 }
 
@@ -114,32 +106,47 @@ public nonisolated func spawn<Value: Sendable>(
     line: UInt = #line,
     @_inheritActorContext(always) _ body: @escaping @Sendable @isolated(any) () async throws -> Value
 ) -> LoopTask<Value> {
-    Loops.here("AsyncIO.spawn", fileID, line).assumeIsolated { start(name, eager, fileID, line, on: $0, body) }
+    let loop = Loops.here("AsyncIO.spawn", fileID, line)
+    // A body that is isolated to nothing stays on the loop by preferring it.
+    let preference = body.isolation == nil ? loop.taskExecutor : nil
+    let spawned = loop.assumeIsolated { start(name, eager, preference, fileID, line, on: $0) { try await body() } }
+    return LoopTask(spawned, name)
 }
 
-private func start<Value: Sendable>(
+/// What a task is made of, whatever its result.
+private struct Spawned {
+    let eventual: Eventual
+    let record: LoopBound<TaskRecord>
+    let task: Task<Void, Never>
+}
+
+/// Not generic, as generic code asks the runtime for its types at every step.
+private func start(
     _ name: String?,
     _ eager: Bool,
+    _ preference: (any TaskExecutor)?,
     _ file: StaticString,
     _ line: UInt,
     on loop: isolated EventLoop,
-    _ body: @escaping @Sendable @isolated(any) () async throws -> Value
-) -> LoopTask<Value> {
-    let record = LoopBound(loop.spawned.add(name: name, file: file, line: line), on: loop)
-    let future = Future<Value>(taskOn: loop, record.value(on: loop), name, file, line)
-    // A body that is isolated to nothing stays on the loop by preferring it.
-    let preference = body.isolation == nil ? loop.taskExecutor : nil
+    _ body: @escaping @Sendable () async throws -> any Sendable
+) -> Spawned {
+    let newRecord = loop.spawned.add(name: name, file: file, line: line)
+    let record = LoopBound(newRecord, on: loop)
+    let eventual = Eventual(.task(name: name, file: file, line: line), record: newRecord, here: loop)
     let deadline = Deadline.inherited
     let finish: @Sendable (isolated EventLoop) async -> Void = { loop in
         let record = record.value(on: loop)
         record.begins()
-        let result: Result<Value, any Error>
-        do { result = .success(try await run(body, until: deadline)) } catch { result = .failure(error) }
-        if loop.isEnding, case .failure(let error) = result, !(error is CancellationError) {
-            loop.report(.uncaughtError(error), "task \(record.title), which the end of the run cancelled")
-            future.observe()
+        do {
+            let value = try await deadline == nil ? body() : run(body, until: deadline)
+            eventual.succeed(value)
+        } catch {
+            if loop.isEnding, !(error is CancellationError) {
+                loop.report(.uncaughtError(error), "task \(record.title), which the end of the run cancelled")
+                eventual.observe()
+            }
+            eventual.fail(error)
         }
-        future.complete(result)
         loop.spawned.remove(record)
     }
     let task =
@@ -149,17 +156,16 @@ private func start<Value: Sendable>(
         case (nil, false): Task(name: name) { await finish(loop) }
         case (nil, true): Task.immediate(name: name) { await finish(loop) }
         }
-    loop.spawned.made(record.value(on: loop), task)
-    return LoopTask(name, future, record, task)
+    loop.spawned.made(newRecord, task)
+    return Spawned(eventual: eventual, record: record, task: task)
 }
 
-/// Runs the body of a task that has inherited a deadline, or none.
-private func run<Value: Sendable>(
-    _ body: @escaping @Sendable @isolated(any) () async throws -> Value,
+/// Runs the body of a task that has inherited a deadline.
+private func run(
+    _ body: @escaping @Sendable () async throws -> any Sendable,
     until deadline: LoopInstant?
-) async throws -> Value {
-    guard let deadline else { return try await body() }
-    return try await withDeadline(deadline) { _ in try await body() }
+) async throws -> any Sendable {
+    try await withDeadline(deadline) { _ in try await body() }
 }
 
 /// The loop of the caller.

@@ -27,25 +27,30 @@ public final class Promise<Value: Sendable>: Sendable {
         future = Future(here: loop, cancelsWithAwaiter: cancelsWithAwaiter, fileID, line)
     }
 
-    deinit { future.complete(.failure(PromiseError.dropped)) }
+    deinit { future.eventual.fail(PromiseError.dropped) }
 
     /// Completes the future with a value, unless it is done; says whether this did it.
     ///
     /// Any thread; returns at once.
     @discardableResult
-    public func succeed(_ value: Value) -> Bool { future.complete(.success(value)) }
+    public func succeed(_ value: Value) -> Bool { future.eventual.succeed(value) }
 
     /// Completes the future with an error, unless it is done; says whether this did it.
     ///
     /// Any thread; returns at once.
     @discardableResult
-    public func fail(_ error: any Error) -> Bool { future.complete(.failure(error)) }
+    public func fail(_ error: any Error) -> Bool { future.eventual.fail(error) }
 
     /// Completes the future, unless it is done; says whether this did it.
     ///
     /// Any thread; returns at once.
     @discardableResult
-    public func complete(_ result: Result<Value, any Error>) -> Bool { future.complete(result) }
+    public func complete(_ result: Result<Value, any Error>) -> Bool {
+        switch result {
+        case .success(let value): succeed(value)
+        case .failure(let error): fail(error)
+        }
+    }
 }
 
 extension Promise where Value == Void {
