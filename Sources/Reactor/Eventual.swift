@@ -169,7 +169,7 @@ package final class EventualCallback: Sendable {
 
     package init() {}
 
-    /// Takes the callback back. Any thread.
+    /// Takes the callback back, on any thread.
     package func cancel() { wasCancelled.store(true, ordering: .relaxed) }
     var isWanted: Bool { !wasCancelled.load(ordering: .relaxed) }
 }
