@@ -43,12 +43,29 @@ extension EventLoop {
         /// The first loop of the process decides. Later versions of libuv do not do it of their own accord.
         public var allowsIOURing = false
 
+        /// What tests ask for: see `withTestLoop` in AsyncIOTesting.
+        package var testing: Testing?
+
         /// The name of the loop in messages.
         public var name = "loop"
 
         /// The default settings; with `ASYNCIO_DEBUG=1` in the environment callbacks over 100 ms are reported.
         public init() {
             if Environment.isDebug { slowCallbackThreshold = .milliseconds(100) }
+        }
+    }
+
+    /// What a loop does for tests.
+    package struct Testing: Sendable {
+        /// Runs what is ready together in an order that this decides; nil is the order in which it became ready.
+        package var seed: UInt64?
+        /// How long, in real milliseconds, tasks that nothing can wake wait before that is reported.
+        package var deadlockAfter: UInt64
+        /// Is told that tasks wait for one another.
+        package var onDeadlock: @Sendable (EventLoop) -> Void
+
+        package init(seed: UInt64?, deadlockAfter: UInt64, onDeadlock: @escaping @Sendable (EventLoop) -> Void) {
+            (self.seed, self.deadlockAfter, self.onDeadlock) = (seed, deadlockAfter, onDeadlock)
         }
     }
 

@@ -41,6 +41,7 @@ extension LoopCore {
                 dropCancelledDeadlines()
                 // A virtual clock jumps when the poll brought nothing, so the poll must not wait for the deadline.
                 mayWait = deadlines.top == nil || deadlines.top?.deadline == .max || workElsewhere > 0
+                if mayWait { watchForDeadlock() }
             }
         }
         if mayWait == idleActive {
@@ -83,7 +84,10 @@ extension LoopCore {
     }
 
     /// libuv's timer has fired and is no longer set for anything.
-    func timerFired() { armedDeadline = .max }
+    func timerFired() {
+        armedDeadline = .max
+        if isWatchingForDeadlock { foundDeadlock() }
+    }
 
     // MARK: Poll
 
@@ -152,6 +156,7 @@ extension LoopCore {
         unsafe pollReturned = uv_now(raw)
         phase = .batches
         pollIsQuiet = false
+        if isWatchingForDeadlock { stopWatchingForDeadlock() }
         if stopRequested {
             lastBatch()
         } else {
@@ -191,6 +196,7 @@ extension LoopCore {
 
     @inline(__always)
     private func runBatch(_ size: Int) {
+        if shuffler != nil { return runShuffled(size) }
         var remaining = size
         while remaining > 0 {
             remaining -= 1

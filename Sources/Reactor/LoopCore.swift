@@ -103,6 +103,13 @@ final class LoopCore {
     /// Whether a task may begin to wait.
     var acceptsWaits: Bool { state == .running || state == .idle }
 
+    // MARK: Testing (see LoopCore+Testing.swift)
+
+    /// Decides the order within a batch.
+    var shuffler: Shuffler?
+    /// Whether libuv's timer stands for the end of the patience with tasks that wait for one another.
+    var isWatchingForDeadlock = false
+
     // MARK: Connections
 
     let crossings = Crossings.make()
@@ -128,6 +135,7 @@ final class LoopCore {
             "EventLoop.Configuration.batchesPerPoll must be at least 1, or nothing would ever run."
         )
         self.configuration = configuration
+        shuffler = configuration.testing?.seed.map { Shuffler(seed: $0) }
         slab = ReadSlab()
         unsafe hotSlab = Unmanaged.passUnretained(slab)
         timesCallbacks = configuration.slowCallbackThreshold != nil
