@@ -1,0 +1,18 @@
+// State that threads share, for the modules that may contain no unsafe code: they see it only under its lock.
+
+/// A value that any thread may use, one thread at a time.
+///
+/// Keep what `body` does short, and let it call no foreign code: neither closures of users nor the `deinit` of their objects.
+// SAFETY: `value` is used under the lock only.
+package final class Guarded<Value>: @unchecked Sendable {
+    private let lock = Lock()
+    private var value: Value
+
+    /// Guards a value, which nobody else may use from here on.
+    package init(_ value: Value) { self.value = value }
+
+    /// Lets `body` use the value, while all others wait.
+    package func locked<Result>(_ body: (inout Value) -> Result) -> Result {
+        lock.locked { body(&value) }
+    }
+}
