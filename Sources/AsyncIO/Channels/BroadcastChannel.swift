@@ -4,7 +4,8 @@
 // Ground rules:
 //   * Elements are numbered. One buffer holds those that somebody has yet to receive, each with how many have; a subscriber
 //     is a number, that of its next element. So an element is held once, however many subscribers there are.
-//   * A sender that is woken for room has it reserved: no newcomer takes it.
+//   * A sender that is woken for room has it reserved, and no newcomer sends before it has.
+//   * An element may do anything when it goes: so it goes when all is in order.
 
 internal import Reactor
 
@@ -105,7 +106,9 @@ public final class BroadcastChannel<Element> {
             if isClosed { throw ChannelError.closed }
             reservedSlots -= 1
         }
-        return insert(element)
+        let count = insert(element)
+        offerSlot()
+        return count
     }
 
     /// Sends an element if no subscriber has to be waited for; says whether it did.
@@ -129,18 +132,14 @@ public final class BroadcastChannel<Element> {
 
     private var mustWait: Bool {
         switch overflow {
-        case .waitForSlowest: count + reservedSlots >= capacity
+        case .waitForSlowest: count >= capacity || reservedSlots > 0 || !senders.isEmpty
         case .dropOldest: false
         }
     }
 
     private func insert(_ element: Element) -> Int {
-        // With nobody to receive it takes no room, which then is the next sender's.
-        guard !places.isEmpty else {
-            offerSlot()
-            return 0
-        }
-        if count == capacity { removeFirst() }
+        if places.isEmpty { return 0 }
+        while count >= capacity { removeFirst() }
         slots.append(Slot(element: element, awaitedBy: places.count))
         for place in places where place.line.wakeFirst() { place.promised += 1 }
         return places.count
@@ -205,10 +204,11 @@ public final class BroadcastChannel<Element> {
     }
 
     private func removeFirst() {
-        slots[head].element = nil
-        head += 1
-        base += 1
-        if head == slots.count || head > max(16, slots.count / 2) {
+        let element = slots[head].element.take()
+        withExtendedLifetime(element) {
+            head += 1
+            base += 1
+            guard head == slots.count || head > max(16, slots.count / 2) else { return }
             slots.removeFirst(head)
             head = 0
         }

@@ -1,7 +1,7 @@
 // The subscriber's side of a broadcast channel: a place in its row of elements, and the line of those who wait for the next.
 //
-// Ground rule: a task that is woken for an element has it promised, and no newcomer takes it. So several tasks that share
-// a subscription are served in the order in which they came.
+// Ground rule: a task that is woken for an element has it promised, and no newcomer takes one before it has. So several
+// tasks that share a subscription are served in the order in which they came.
 
 internal import Reactor
 
@@ -58,35 +58,46 @@ public final class BroadcastSubscription<Element> {
     /// - Throws: ``BroadcastError/missed(_:)`` if elements were dropped, once, and the next call goes on with the oldest that
     ///   is left; `CancellationError` if the task is cancelled while it waits, or the loop ends.
     public func receive() async throws -> Element? {
-        var isServed = false
-        while true {
-            if let element = try take(isServed) { return element }
-            if place.isCancelled || channel.isClosed { return nil }
+        if isFree, let element = try take() { return element }
+        while !place.isCancelled && !(channel.isClosed && isFree) {
             try await place.line.wait()
             // The end of the subscription or the channel wakes all, and promises nothing.
-            isServed = place.promised > 0
-            if isServed { place.promised -= 1 }
+            if place.promised > 0 { place.promised -= 1 }
+            defer { promise() }
+            if let element = try take() { return element }
         }
+        return nil
     }
 
     /// Receives the next element if there is one that nobody waits for; nil if there is none at the moment.
     ///
     /// - Throws: ``BroadcastError/missed(_:)`` as ``receive()``; ``ChannelError/closed`` if there will be none.
     public func tryReceive() throws -> Element? {
-        if let element = try take(false) { return element }
-        if place.isCancelled || channel.isClosed { throw ChannelError.closed }
+        if isFree, let element = try take() { return element }
+        if place.isCancelled || (channel.isClosed && isFree) { throw ChannelError.closed }
         return nil
     }
 
-    private func take(_ isServed: Bool) throws -> Element? {
+    /// Whether no task waits that came before.
+    private var isFree: Bool { place.promised == 0 && place.line.isEmpty }
+
+    /// Wakes who waits, if there is an element for him, or will be none for anybody.
+    private func promise() {
+        if channel.available(to: place) > place.promised, place.line.wakeFirst() {
+            place.promised += 1
+        } else if channel.isClosed && place.promised == 0 {
+            place.line.wakeAll()
+        }
+    }
+
+    private func take() throws -> Element? {
         guard !place.isCancelled else { return nil }
         let missed = channel.takeMissed(place)
         if missed > 0 {
             missedCount += missed
             throw BroadcastError.missed(missed)
         }
-        guard channel.available(to: place) > (isServed ? 0 : place.promised) else { return nil }
-        return channel.take(place)
+        return channel.available(to: place) > 0 ? channel.take(place) : nil
     }
 }
 

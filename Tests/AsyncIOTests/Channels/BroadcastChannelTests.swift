@@ -218,6 +218,72 @@ extension AsyncIOTests {
             #expect(got.all == ["missed 3", "3", "4", "missed 1", "6", "7"])
         }
 
+        @Test func `nobody who comes later sends or receives before one whose turn has come`() async throws {
+            let order = Recorder<String>()
+            try await onLoop { loop in
+                let channel = BroadcastChannel<Int>(capacity: 2)
+                let subscription = channel.subscribe()
+                for number in 0..<2 { try await channel.send(number) }
+                let first = spawn {
+                    _ = loop
+                    try await channel.send(2)
+                }
+                await settle()
+                #expect(try subscription.tryReceive() == 0)
+                #expect(try subscription.tryReceive() == 1)
+                // There is room for two, but the first has not had its turn.
+                #expect(try !channel.trySend(9))
+                try await channel.send(3)
+                try await first.value
+                let receiver = spawn {
+                    _ = loop
+                    for _ in 0..<3 { order.append("waited \(try await subscription.receive() ?? -1)") }
+                }
+                await settle()
+                #expect(order.all == ["waited 2", "waited 3"])
+                for number in 4..<6 { try await channel.send(number) }
+                // There are two elements, but the first has not had its turn.
+                let early = try subscription.tryReceive()
+                #expect(early == nil)
+                order.append("came \(try await subscription.receive() ?? -1)")
+                try await receiver.value
+                #expect(order.all.suffix(2) == ["waited 4", "came 5"])
+                // The same with nothing left for the second.
+                let last = spawn {
+                    _ = loop
+                    return try await subscription.receive()
+                }
+                await settle()
+                try await channel.send(6)
+                channel.close()
+                let nothing = try await subscription.receive()
+                #expect(nothing == nil)
+                #expect(await end(of: last) == "6")
+            }
+        }
+
+        @Test func `an element that goes may use the channel`() async throws {
+            try await onLoop { _ in
+                let channel = BroadcastChannel<Box>(capacity: 2, overflow: .dropOldest)
+                var subscriptions = (0..<3).map { _ in channel.subscribe() }
+                let last = subscriptions.removeLast()
+                var sent = 0
+                for _ in 0..<2 {
+                    try await channel.send(
+                        Box { [unowned channel] in
+                            sent += (try? channel.trySend(Box {})) == true ? 1 : 0
+                            subscriptions.popLast()?.cancel()
+                        }
+                    )
+                }
+                try await channel.send(Box {})
+                #expect(sent >= 1 && channel.count <= 2 && subscriptions.isEmpty)
+                #expect(throws: BroadcastError.self) { try last.tryReceive() }
+                last.cancel()
+                #expect(channel.count == 0 && channel.subscriberCount == 0)
+            }
+        }
+
         // MARK: Ending
 
         @Test func `closing ends subscribers after what was sent, and refuses senders`() async throws {
@@ -350,6 +416,13 @@ extension AsyncIOTests {
             #expect(ends.all == ["cancelled", "cancelled"])
         }
     }
+}
+
+/// Does something when it goes.
+private final class Box {
+    private let end: () -> Void
+    init(_ end: @escaping () -> Void) { self.end = end }
+    deinit { end() }
 }
 
 /// Says when it goes.

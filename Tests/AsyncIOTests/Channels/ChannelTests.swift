@@ -1,5 +1,5 @@
 // Channels on one loop: order, waiting, closing, and that no element is lost and none comes twice, whatever is cancelled.
-// Behaviours 88 to 91 of asyncio, whose queues do the same within one loop.
+// Behaviours 87, 88 and 90 of asyncio, whose queues do the same within one loop.
 
 import AsyncIO
 import AsyncIOTesting
@@ -133,7 +133,8 @@ extension AsyncIOTests {
 
         // MARK: Closing
 
-        @Test func `after closing, what is there can be received, and nothing can be sent`() async throws {
+        @Test func `after closing, what is there can be received, and nothing can be sent, behaviour 90`() async throws
+        {
             try await onLoop { _ in
                 let channel = Channel<Int>()
                 for number in 0..<3 { try await channel.send(number) }
@@ -152,7 +153,9 @@ extension AsyncIOTests {
             }
         }
 
-        @Test func `closing ends all who wait: receivers with the end, senders with an error`() async throws {
+        @Test func `closing ends all who wait: receivers with the end, senders with an error, behaviour 90`()
+            async throws
+        {
             try await onLoop { _ in
                 let empty = Channel<Int>(), full = Channel<Int>(capacity: 1)
                 try await full.send(0)
@@ -171,7 +174,7 @@ extension AsyncIOTests {
 
         // MARK: Cancelling
 
-        @Test func `a send that is cancelled sends nothing, and others keep their turn`() async throws {
+        @Test func `a send that is cancelled sends nothing, and others keep their turn, behaviour 87`() async throws {
             try await onLoop { _ in
                 let channel = Channel<Int>(capacity: 1)
                 try await channel.send(0)
@@ -189,7 +192,7 @@ extension AsyncIOTests {
             }
         }
 
-        @Test func `a send whose turn came before the cancellation has sent`() async throws {
+        @Test func `a send whose turn came before the cancellation has sent, behaviour 87`() async throws {
             try await onLoop { _ in
                 let channel = Channel<Int>(capacity: 1)
                 try await channel.send(0)
@@ -202,7 +205,8 @@ extension AsyncIOTests {
             }
         }
 
-        @Test func `a receive that is cancelled takes nothing, and others keep their turn`() async throws {
+        @Test func `a receive that is cancelled takes nothing, and others keep their turn, behaviour 87`() async throws
+        {
             try await onLoop { _ in
                 let channel = Channel<Int>()
                 let receivers = (0..<4).map { _ in spawn { try await channel.receive() } }
@@ -221,7 +225,7 @@ extension AsyncIOTests {
             }
         }
 
-        @Test func `an element that was given before the cancellation is received`() async throws {
+        @Test func `an element that was given before the cancellation is received, behaviour 87`() async throws {
             try await onLoop { _ in
                 let channel = Channel<Int>()
                 let receiver = spawn {
@@ -254,7 +258,7 @@ extension AsyncIOTests {
             }
         }
 
-        @Test func `a limit on a receive leaves nothing behind`() async throws {
+        @Test func `a limit on a receive leaves nothing behind, behaviour 88`() async throws {
             try await onLoop(.paced) { _ in
                 let channel = Channel<Int>(capacity: 1)
                 for _ in 0..<3 {
@@ -297,7 +301,9 @@ extension AsyncIOTests {
         // MARK: Chance
 
         @Test(arguments: 0..<30)
-        func `whatever is cancelled and when: what was sent is received once, and in order`(seed: UInt64) async throws {
+        func `whatever is cancelled and when: what was sent is received once, and in order, behaviour 87`(seed: UInt64)
+            async throws
+        {
             let (sent, received) = (Recorder<[Int]>(), Recorder<[Int]>())
             try await onLoop { _ in
                 var chance = Seeded(seed)
