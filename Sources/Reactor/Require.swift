@@ -2,11 +2,13 @@
 // says nothing.
 
 /// Traps with a sentence that teaches, unless the condition holds.
+@inlinable
 @inline(__always)
-func require(_ condition: Bool, _ sentence: @autoclosure () -> String) {
+package func require(_ condition: Bool, _ sentence: @autoclosure () -> String) {
     if !condition { fault(sentence()) }
 }
 
 /// Traps with a sentence.
+@usableFromInline
 @inline(never)
-func fault(_ sentence: String) -> Never { fatalError(sentence) }
+package func fault(_ sentence: String) -> Never { fatalError(sentence) }

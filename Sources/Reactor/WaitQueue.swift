@@ -39,6 +39,8 @@ package final class WaitQueue {
     // SAFETY: in the list that `first` begins, whose places hold one another.
     private unowned(unsafe) var last: Place?
     private var spare: Place?
+    /// How many are in line: those who wait, and those who were cancelled and have not run yet.
+    package private(set) var length = 0
 
     /// An empty line of those who wait for what `name` says.
     package init(_ name: StaticString) { self.name = name }
@@ -55,13 +57,15 @@ package final class WaitQueue {
     }
 
     /// How many wait who can still be woken.
+    ///
+    /// Walks along the whole line; ``length`` does not, and is never less.
     package var count: Int {
-        var (count, place) = (0, first)
+        var place = first
         while let here = place {
-            if here.isOccupied { count += 1 }
             place = here.nextInLine
+            if !here.isOccupied { remove(here) }
         }
-        return count
+        return length
     }
 
     /// Waits at the end of the line until it is this task's turn.
@@ -91,6 +95,7 @@ package final class WaitQueue {
     @discardableResult
     package func wakeFirst() -> Bool {
         while let place = first {
+            require(!place.isOccupied || place.core.isCurrent, usedByTwo)
             removeFirst(place)
             if place.wake() { return true }
         }
@@ -98,7 +103,19 @@ package final class WaitQueue {
     }
 
     /// Wakes all who wait now, in order.
-    package func wakeAll() { while wakeFirst() {} }
+    ///
+    /// - Returns: How many waited.
+    @discardableResult
+    package func wakeAll() -> Int {
+        var count = 0
+        while wakeFirst() { count += 1 }
+        return count
+    }
+
+    private var usedByTwo: String {
+        "\(name) is waited for on one EventLoop and used on another. Give each loop its own, or let one loop do the work "
+            + "for both."
+    }
 
     // MARK: The line
 
@@ -111,13 +128,7 @@ package final class WaitQueue {
         dropEnded()
         let place: Place
         if let free = spare.take(), free.core === core { place = free } else { place = Place(core) }
-        if let last = unsafe last {
-            require(
-                last.core === core,
-                "\(name) is waited for on one EventLoop and used on another. Give each loop its own, or let one loop do "
-                    + "the work for both."
-            )
-        }
+        if let last = unsafe last { require(last.core === core, usedByTwo) }
         try place.beginWait()
         place.isInLine = true
         unsafe place.line = self
@@ -128,6 +139,7 @@ package final class WaitQueue {
             first = place
         }
         unsafe last = place
+        length += 1
         return place
     }
 
@@ -141,6 +153,7 @@ package final class WaitQueue {
         first = place.nextInLine.take()
         if let next = first { unsafe next.previousInLine = nil } else { unsafe last = nil }
         place.isInLine = false
+        length -= 1
     }
 
     private func remove(_ place: Place) {
@@ -150,6 +163,7 @@ package final class WaitQueue {
         if let next { unsafe next.previousInLine = previous } else { unsafe last = previous }
         unsafe place.previousInLine = nil
         place.isInLine = false
+        length -= 1
     }
 
     /// Drops those at the front who were cancelled and have not run yet.

@@ -1,8 +1,9 @@
 // A queue between tasks of one loop.
 //
 // Ground rules:
-//   * A task that is woken for an item, or for room, has it reserved: no newcomer takes it, and items and slots are
-//     given out in the order in which tasks came for them.
+//   * Nobody waits for an item while there is one that is not reserved, and the same with room.
+//   * A task that is woken for an item, or for room, has one reserved, in the order in which tasks came. Newcomers take
+//     what is beyond, without waiting: perhaps an item before that of a task that was woken and has not run.
 //   * A task that is cancelled after it was woken passes the reservation on: no item and no slot is lost.
 
 internal import Reactor
@@ -14,8 +15,9 @@ internal import Reactor
 ///     try await jobs.put(job)
 ///     jobs.finish()
 ///
-/// A put waits while the queue is full, a get while it is empty; both are served first come, first served. Belongs to
-/// the code of one loop; it is not `Sendable`, nor need its items be. For items between loops there is ``Channel``.
+/// A put waits while the queue is full, a get while it is empty; those who wait are served first come, first served, and
+/// what they were woken for nobody takes from them. Belongs to the code of one loop; it is not `Sendable`, nor need its
+/// items be. For items between loops there is ``Channel``.
 ///
 /// The corresponding asyncio names are `asyncio.Queue`, and with an ``Order`` `LifoQueue` and `PriorityQueue`.
 public final class AsyncQueue<Element> {
@@ -64,7 +66,7 @@ public final class AsyncQueue<Element> {
     ///   - capacity: How many items it holds at most, at least one; `.max` for no limit.
     ///   - order: Which item is the next to get.
     public init(capacity: Int = 1_024, order: Order = .firstInFirstOut) {
-        precondition(capacity > 0, "An AsyncQueue needs room for at least one item.")
+        require(capacity > 0, "An AsyncQueue needs room for at least one item.")
         self.capacity = capacity
         items = QueueStorage(order.kind)
     }
@@ -126,15 +128,15 @@ public final class AsyncQueue<Element> {
     ///   cancelled while it waits. No item is lost.
     public func get() async throws -> Element {
         if items.count <= reservedItems {
-            if isFinished { throw QueueError.finished }
+            if isFinished && isEmpty { throw QueueError.finished }
             try await getters.wait()
-            // A finish wakes all and reserves nothing.
-            if reservedItems > 0 { reservedItems -= 1 }
+            // Who was woken for an item finds one; the end wakes those for whom there is none.
+            if isEmpty { throw QueueError.finished }
+            reservedItems -= 1
             if Task.isCancelled {
                 offerItem()
                 throw CancellationError()
             }
-            if isEmpty { throw QueueError.finished }
         }
         return remove()
     }
@@ -146,7 +148,7 @@ public final class AsyncQueue<Element> {
     /// The corresponding asyncio name is `Queue.get_nowait`.
     public func tryGet() throws(QueueError) -> Element? {
         guard items.count > reservedItems else {
-            if isFinished { throw .finished }
+            if isFinished && isEmpty { throw .finished }
             return nil
         }
         return remove()
@@ -155,6 +157,7 @@ public final class AsyncQueue<Element> {
     private func remove() -> Element {
         let element = items.removeNext()
         offerSlot()
+        if isFinished { endGets() }
         return element
     }
 
@@ -178,16 +181,20 @@ public final class AsyncQueue<Element> {
     ///
     /// The corresponding asyncio name is `Queue.task_done`.
     public func taskDone() {
-        precondition(unfinishedCount > 0, "AsyncQueue.taskDone() was called more often than items were put in.")
+        require(unfinishedCount > 0, "AsyncQueue.taskDone() was called more often than items were put in.")
         unfinishedCount -= 1
         if unfinishedCount == 0 { joiners.wakeAll() }
     }
 
     /// Waits until every item that was put in was got and reported with ``taskDone()``.
     ///
-    /// - Throws: `CancellationError` if the task is cancelled while it waits.
+    /// Returns at once if that is so. A moment in which it is so suffices, even if more is put in right after it.
+    ///
+    /// - Throws: `CancellationError` if the task is cancelled before that moment while it waits.
+    ///
+    /// The corresponding asyncio name is `Queue.join`.
     public func join() async throws {
-        while unfinishedCount > 0 { try await joiners.wait() }
+        if unfinishedCount > 0 { try await joiners.wait() }
     }
 
     /// Ends the queue: nothing more can be put in, what is in it can be got out, and then gets end.
@@ -200,15 +207,23 @@ public final class AsyncQueue<Element> {
     /// The corresponding asyncio name is `Queue.shutdown`.
     public func finish(discardingItems: Bool = false) {
         isFinished = true
-        if discardingItems {
-            unfinishedCount -= items.count
-            items.removeAll()
-            reservedItems = 0
-            if unfinishedCount == 0 { joiners.wakeAll() }
-        }
-        // Whoever still waits for an item waits in vain: those for whom there are items have been woken before.
-        getters.wakeAll()
         putters.wakeAll()
+        guard discardingItems else { return endGets() }
+        // Some may have been reported before they were got.
+        unfinishedCount = Swift.max(0, unfinishedCount - items.count)
+        let discarded = items.removeAll()
+        reservedItems = 0
+        if unfinishedCount == 0 { joiners.wakeAll() }
+        endGets()
+        // Items whose end runs code of the program's find a queue that is finished.
+        withExtendedLifetime(discarded) {}
+    }
+
+    /// Ends the gets that wait, if the finished queue is empty.
+    ///
+    /// As long as it is not, each item in it belongs to a task that was woken, which may yet pass it on.
+    private func endGets() {
+        if isEmpty { getters.wakeAll() }
     }
 }
 

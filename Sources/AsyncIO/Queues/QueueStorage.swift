@@ -60,10 +60,13 @@ struct QueueStorage<Element> {
         }
     }
 
-    mutating func removeAll() {
+    /// Removes all, and returns them in a storage of their own, so that none of them ends while this one is changed.
+    mutating func removeAll() -> QueueStorage {
+        let removed = self
         slots = []
         heap = []
         (head, count) = (0, 0)
+        return removed
     }
 
     private mutating func grow() {

@@ -22,67 +22,73 @@ public final class AsyncBarrier {
     private var state = State.filling
     private let waiters = WaitQueue("AsyncBarrier")
     private let newcomers = WaitQueue("AsyncBarrier")
+    /// How many were woken and have not left yet.
+    private var leavingCount = 0
+    /// The number of the next one to leave.
+    private var nextIndex = 0
 
     /// How many tasks wait for one another.
     public let parties: Int
 
     /// How many wait at present, or have not left yet.
-    public private(set) var waitingCount = 0
+    public var waitingCount: Int { waiters.length + leavingCount }
 
     /// Whether ``abort()`` has broken it.
     public var isBroken: Bool { state == .broken }
 
     /// Creates a barrier for a number of tasks, at least one.
     public init(parties: Int) {
-        precondition(parties > 0, "An AsyncBarrier needs at least one party.")
+        require(parties > 0, "An AsyncBarrier needs at least one party.")
         self.parties = parties
     }
 
-    /// Waits until all parties have come.
+    /// Waits until all parties have come; the last to come goes on at once.
     ///
-    /// - Returns: A number from 0 to one less than the parties, different for each of those who leave together.
-    /// - Throws: ``BrokenBarrierError`` if the barrier is broken or was reset or broken while this waited;
+    /// - Returns: A number from 0 to one less than the parties, different for each of those who leave together, in the
+    ///   order in which they came.
+    /// - Throws: ``BrokenBarrierError`` if the barrier is broken, or was reset or broken before this task has left it;
     ///   `CancellationError` if the task is cancelled before all have come: it then does not count.
     @discardableResult
     public func wait() async throws -> Int {
         while state == .draining || state == .resetting { try await newcomers.wait() }
         if state == .broken { throw BrokenBarrierError() }
-        let index = waitingCount
-        waitingCount += 1
-        defer { leave() }
-        if waitingCount == parties {
-            state = .draining
-            waiters.wakeAll()
-        } else {
-            try await waitForTheOthers()
+        // Who was cancelled and has not run yet is still in line: not counted, but that is looked at only if it matters.
+        if waiters.length + 1 >= parties, waiters.count + 1 == parties {
+            nextIndex = 0
+            sendAway(.draining)
+            return parties - 1
         }
-        return index
+        try await waiters.wait()
+        defer { leave() }
+        if state != .draining { throw BrokenBarrierError() }
+        defer { nextIndex += 1 }
+        return nextIndex
     }
 
-    /// Sends away all who wait, with an error, and makes the barrier empty and whole.
-    public func reset() {
-        guard waitingCount > 0 else { return state = .filling }
-        state = .resetting
-        waiters.wakeAll()
-    }
+    /// Sends away all who wait or have not left yet, with an error, and makes the barrier empty and whole.
+    public func reset() { sendAway(.resetting) }
 
     /// Breaks the barrier: who waits or comes gets an error, until ``reset()``.
     public func abort() {
-        state = .broken
-        waiters.wakeAll()
+        sendAway(.broken)
         newcomers.wakeAll()
     }
 
-    private func waitForTheOthers() async throws {
-        while state == .filling { try await waiters.wait() }
-        if state != .draining { throw BrokenBarrierError() }
+    private func sendAway(_ state: State) {
+        leavingCount += waiters.wakeAll()
+        self.state = state
+        if leavingCount == 0 { becomeEmpty() }
     }
 
     private func leave() {
-        waitingCount -= 1
-        guard waitingCount == 0 else { return }
-        if state == .draining || state == .resetting { state = .filling }
-        if state == .filling { newcomers.wakeAll() }
+        leavingCount -= 1
+        if leavingCount == 0 { becomeEmpty() }
+    }
+
+    private func becomeEmpty() {
+        guard state != .broken else { return }
+        state = .filling
+        newcomers.wakeAll()
     }
 }
 

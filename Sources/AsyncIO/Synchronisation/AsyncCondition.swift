@@ -35,14 +35,15 @@ public final class AsyncCondition {
     /// what was waited for, as ``wait(until:)`` does. Traps if nobody holds the lock.
     ///
     /// - Throws: `CancellationError` if the task is cancelled, with the lock held: it was taken again before. If the task had
-    ///   been notified, the notification went to the next in line.
+    ///   been notified, the notification went to the next in line. Also if the loop ends, and then perhaps while another
+    ///   task has the lock; it is to be released all the same.
     public func wait() async throws {
-        precondition(lock.isLocked, "AsyncCondition.wait was called without its lock. Call it inside withLock { }.")
+        require(lock.isLocked, "AsyncCondition.wait was called without its lock. Call it inside withLock { }.")
         lock.release()
         var wasNotified = true
         do { try await line.wait() } catch { wasNotified = false }
         // Whatever happens: the caller goes on as the one who holds it, and releases it.
-        let isHeld = await lock.acquireUncancellable()
+        let isHeld = await lock.reacquire()
         guard Task.isCancelled || !wasNotified || !isHeld else { return }
         if wasNotified { line.wakeFirst() }
         throw CancellationError()
@@ -61,7 +62,7 @@ public final class AsyncCondition {
     ///
     /// Traps if nobody holds the lock.
     public func notify(_ count: Int = 1) {
-        precondition(lock.isLocked, "AsyncCondition.notify was called without its lock. Call it inside withLock { }.")
+        require(lock.isLocked, "AsyncCondition.notify was called without its lock. Call it inside withLock { }.")
         var remaining = count
         while remaining > 0, line.wakeFirst() { remaining -= 1 }
     }

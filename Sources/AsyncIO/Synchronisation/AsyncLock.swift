@@ -20,14 +20,16 @@ public final class AsyncLock {
 
     /// Whether a task holds the lock.
     public private(set) var isLocked = false
+    /// Releases to come from tasks that the end of the loop sent on without the lock, and that do not know it.
+    private var releasesToIgnore = 0
 
     /// Creates a lock that nobody holds.
     public init() {}
 
     /// Runs `body` while holding the lock.
     ///
-    /// - Throws: What `body` throws; `CancellationError` if the task is cancelled before `body` begins. The lock then goes
-    ///   to the next in line.
+    /// - Throws: What `body` throws; `CancellationError` if the task has to wait and is cancelled before `body` begins. The
+    ///   lock then goes to the next in line.
     ///
     /// The corresponding asyncio form is `async with lock:`.
     public func withLock<Value>(
@@ -66,7 +68,11 @@ public final class AsyncLock {
     ///
     /// The corresponding asyncio name is `Lock.release`.
     public func release() {
-        precondition(isLocked, "An AsyncLock was released that nobody holds. Use withLock { }.")
+        require(isLocked, "An AsyncLock was released that nobody holds. Use withLock { }.")
+        if releasesToIgnore > 0 {
+            releasesToIgnore -= 1
+            return
+        }
         if !line.wakeFirst() { isLocked = false }
     }
 
@@ -76,9 +82,13 @@ public final class AsyncLock {
         throw CancellationError()
     }
 
-    /// Takes the lock back whatever happens to the task; false if the loop ends, and then without the lock.
-    func acquireUncancellable() async -> Bool {
+    /// Takes the lock back whatever happens to the task, for a caller that releases it in any case.
+    ///
+    /// False if the loop ends: then the task goes on without the lock, and a release is ignored.
+    func reacquire() async -> Bool {
         if tryAcquire() { return true }
-        return await line.waitUncancellable()
+        if await line.waitUncancellable() { return true }
+        if !tryAcquire() { releasesToIgnore += 1 }
+        return false
     }
 }

@@ -24,7 +24,7 @@ public final class AsyncSemaphore {
     ///   - permits: How many tasks may hold one at once; zero is a semaphore that somebody must release first.
     ///   - isBounded: Whether giving back more than was taken is a mistake, which traps.
     public init(permits: Int, isBounded: Bool = false) {
-        precondition(permits >= 0, "An AsyncSemaphore cannot have fewer than zero permits.")
+        require(permits >= 0, "An AsyncSemaphore cannot have fewer than zero permits.")
         availablePermits = permits
         limit = isBounded ? permits : .max
     }
@@ -36,7 +36,8 @@ public final class AsyncSemaphore {
 
     /// Runs `body` while holding a permit.
     ///
-    /// - Throws: What `body` throws; `CancellationError` if the task is cancelled before `body` begins. No permit is lost.
+    /// - Throws: What `body` throws; `CancellationError` if the task has to wait and is cancelled before `body` begins. No
+    ///   permit is lost.
     public func withPermit<Value>(
         _ body: nonisolated(nonsending) () async throws -> Value
     ) async throws -> Value {
@@ -76,7 +77,7 @@ public final class AsyncSemaphore {
     ///
     /// The corresponding asyncio name is `Semaphore.release`.
     public func release() {
-        precondition(
+        require(
             availablePermits < limit,
             "A bounded AsyncSemaphore was released more often than it was acquired. Use withPermit { }."
         )
