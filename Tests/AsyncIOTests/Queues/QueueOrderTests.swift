@@ -109,25 +109,26 @@ extension AsyncIOTests {
 
         @Test func `a hundred thousand wait for items, and as many for room`() async throws {
             try await onLoop { loop in
-                let queue = Transfer(AsyncQueue<Int>(capacity: 1))
+                let queue = Transfer(AsyncQueue<Int>(capacity: 50_000))
                 let got = Transfer(NumberLog())
                 let gets = spawnEach(100_000, on: loop) { _ in got.value.numbers.append(try await queue.value.get()) }
                 await AsyncIO.yield()
                 for number in (0..<100_000).reversed() where number % 2 == 1 { gets[number].cancel() }
-                let puts = spawnEach(50_000, on: loop) { number in try await queue.value.put(number) }
+                for number in 0..<50_000 { try await queue.value.put(number) }
                 for task in gets { _ = await failure { try await task.value } }
-                for task in puts { try await task.value }
-                #expect(got.value.numbers.elementsEqual(0..<50_000))
-                try await queue.value.put(-1)
-                let more = spawnEach(100_000, on: loop) { number in try await queue.value.put(number) }
+                #expect(got.value.numbers.elementsEqual(0..<50_000) && queue.value.isEmpty)
+                for number in 0..<50_000 { try await queue.value.put(-number) }
+                let puts = spawnEach(100_000, on: loop) { number in try await queue.value.put(number) }
                 await AsyncIO.yield()
-                for number in (0..<100_000).reversed() where number % 4 != 0 { more[number].cancel() }
-                for number in 0..<25_001 {
+                for number in (0..<100_000).reversed() where number % 4 != 0 { puts[number].cancel() }
+                for number in 0..<75_000 {
                     let item = try await queue.value.get()
-                    if item != (number - 1) * 4 && number > 0 { Issue.record("\(item) at \(number)") }
+                    if item != (number < 50_000 ? -number : (number - 50_000) * 4) {
+                        Issue.record("\(item) at \(number)")
+                    }
                 }
-                for task in more { _ = await failure { try await task.value } }
-                #expect(queue.value.isEmpty && queue.value.unfinishedCount == 75_001)
+                for task in puts { _ = await failure { try await task.value } }
+                #expect(queue.value.isEmpty && queue.value.unfinishedCount == 125_000)
             }
         }
 
