@@ -79,8 +79,13 @@ package final class Eventual: Sendable {
         return true
     }
 
+    /// Whoever is told that it came too late finds the result set.
     private func begin() -> Bool {
-        state.compareExchange(expected: State.pending, desired: State.beingSet, ordering: .relaxed).exchanged
+        if state.compareExchange(expected: State.pending, desired: State.beingSet, ordering: .relaxed).exchanged {
+            return true
+        }
+        while state.load(ordering: .acquiring) == State.beingSet { creactor_yield() }
+        return false
     }
 
     private func end(_ state: UInt8) {

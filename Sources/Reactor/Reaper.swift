@@ -78,6 +78,12 @@ final class Reaper: Sendable {
     /// is not the core's own, so that the job is on the loop but the loop does not count as running.
     static func identity(of core: LoopCore) -> UnsafeRawPointer { unsafe core.identity + 1 }
 
+    /// Whether the reaper runs the code that calls.
+    static var runsHere: Bool {
+        guard let current = unsafe creactor_current_loop() else { return false }
+        return UInt(bitPattern: current) & 1 == 1
+    }
+
     func enqueue(_ job: LateJob) {
         unsafe creactor_mutex_lock(mutex)
         unsafe jobs.append(job)

@@ -121,6 +121,8 @@ package final class WaitQueue {
 
     private func join() throws -> Place {
         guard let core = LoopCore.current else {
+            // A task that goes on after its loop, which takes no waits any more.
+            if Reaper.runsHere { throw CancellationError() }
             fault(
                 "\(name) has to wait, and no EventLoop runs here. Use it inside AsyncIO.run { } or withEventLoop { }."
             )

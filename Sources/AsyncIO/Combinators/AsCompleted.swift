@@ -7,10 +7,10 @@ internal import Reactor
 ///     for try await task in AsyncIO.asCompleted(downloads) { use(try await task.value) }
 ///
 /// What comes are the tasks themselves. The order is that of ending; those that had ended come first, in the given order.
-/// A task that is named twice comes once. A loop over it can be left and another one goes on where it was. The tasks are
-/// never cancelled.
+/// A task that is named twice comes once. A loop over it can be left and another one goes on where it was; several tasks
+/// may take from it, and each of the given tasks comes to one of them. The given tasks are never cancelled.
 ///
-/// Must be called on a loop: elsewhere it traps.
+/// Must be called on the loop that the tasks were spawned on: elsewhere it traps.
 ///
 /// - Parameters:
 ///   - tasks: Any number.
@@ -23,7 +23,9 @@ public nonisolated func asCompleted<Value: Sendable>(
     _ tasks: [LoopTask<Value>],
     timeout: Duration? = nil
 ) -> CompletedTasks<Value> {
-    Loops.here("AsyncIO.asCompleted").assumeIsolated { CompletedTasks(tasks, timeout, on: $0) }
+    let loop = Loops.here("AsyncIO.asCompleted")
+    let tasks = Loops.each(of: tasks, on: loop, "AsyncIO.asCompleted")
+    return loop.assumeIsolated { CompletedTasks(tasks, timeout, on: $0) }
 }
 
 /// The sequence that ``asCompleted(_:timeout:)`` returns.
@@ -31,47 +33,19 @@ public struct CompletedTasks<Value: Sendable>: AsyncSequence, Sendable {
     /// A task that has ended.
     public typealias Element = LoopTask<Value>
 
-    /// What all iterations have in common.
-    private final class Shared {
-        let completions: Completions<Value>
-        var remaining: Int
-        let limit: Duration?
-        var timer: Scheduled?
-
-        init(_ tasks: [LoopTask<Value>], _ limit: Duration?, on loop: isolated EventLoop) {
-            completions = Completions(tasks, on: loop)
-            remaining = tasks.count
-            self.limit = limit
-        }
-    }
-
-    private let shared: LoopBound<Shared>
+    private let shared: LoopBound<Completions<Value>>
 
     fileprivate init(_ tasks: [LoopTask<Value>], _ timeout: Duration?, on loop: isolated EventLoop) {
-        var seen: Set<ObjectIdentifier> = []
-        let tasks = tasks.filter { seen.insert(ObjectIdentifier($0)).inserted }
-        let shared = LoopBound(Shared(tasks, timeout, on: loop), on: loop)
+        let shared = LoopBound(Completions<Value>(tasks.count, timeout), on: loop)
         self.shared = shared
-        let all = shared.value(on: loop)
-        if let timeout, !tasks.isEmpty { all.timer = all.completions.expire(after: timeout, on: loop) }
-        for task in tasks where task.isDone { all.completions.add(task) }
-        for task in tasks where !task.isDone {
-            task.whenDone { loop in shared.value(on: loop).completions.add(task) }
+        shared.value(on: loop).begin(on: loop)
+        for task in tasks {
+            task.whenDone(on: loop) { loop, _ in shared.value(on: loop).add(task) }
         }
     }
 
     fileprivate func next(on loop: isolated EventLoop) async throws -> LoopTask<Value>? {
-        let shared = shared.value(on: loop)
-        while shared.remaining > 0 {
-            if let task = shared.completions.next() {
-                shared.remaining -= 1
-                if shared.remaining == 0 { shared.timer?.cancel() }
-                return task
-            }
-            if shared.completions.isExpired, let limit = shared.limit { throw TimeoutError(limit: limit) }
-            try await shared.completions.wait(on: loop)
-        }
-        return nil
+        try await shared.value(on: loop).next()
     }
 
     /// The next of the tasks that has ended.
@@ -79,6 +53,10 @@ public struct CompletedTasks<Value: Sendable>: AsyncSequence, Sendable {
         fileprivate let tasks: CompletedTasks
 
         /// Waits for the next task that ends.
+        ///
+        /// - Returns: The task; nil if all have come.
+        /// - Throws: ``TimeoutError`` when the time has passed; `CancellationError` if the waiting task was cancelled, or
+        ///   if the loop ends.
         public mutating func next() async throws -> LoopTask<Value>? { try await tasks.next(on: tasks.shared.loop) }
 
         /// The same with the isolation of the caller.
@@ -88,7 +66,48 @@ public struct CompletedTasks<Value: Sendable>: AsyncSequence, Sendable {
     }
 
     /// Iterates over what is left.
-    ///
-    /// One task at a time may wait.
     public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(tasks: self) }
+}
+
+/// Tasks in the order in which they ended, and those who wait for the next, on their loop.
+private final class Completions<Value: Sendable> {
+    private let line = WaitQueue("AsyncIO.asCompleted")
+    private var ended: [LoopTask<Value>?] = []
+    /// How many of those have been taken out, which are no longer held.
+    private var taken = 0
+    private let total: Int
+    private let limit: Duration?
+    private var timer: Scheduled?
+    /// Whether the time has passed.
+    private var isExpired = false
+
+    init(_ total: Int, _ limit: Duration?) {
+        self.total = total
+        self.limit = limit
+        ended.reserveCapacity(total)
+    }
+
+    func begin(on loop: isolated EventLoop) {
+        guard let limit, total > 0 else { return }
+        timer = loop.schedule(after: limit) { [self] in
+            isExpired = true
+            line.wakeAll()
+        }
+    }
+
+    func add(_ task: LoopTask<Value>) {
+        ended.append(task)
+        if ended.count == total { timer?.cancel() }
+        line.wakeAll()
+    }
+
+    func next() async throws -> LoopTask<Value>? {
+        while taken == ended.count {
+            if taken == total { return nil }
+            if isExpired, let limit { throw TimeoutError(limit: limit) }
+            try await line.wait()
+        }
+        defer { taken += 1 }
+        return ended[taken].take()
+    }
 }

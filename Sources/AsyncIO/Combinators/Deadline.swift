@@ -26,11 +26,12 @@ public final class Deadline {
 
     /// Moves the deadline; nil takes it away, an instant that has passed cancels the body in the loop's next turn.
     ///
-    /// Does nothing if the time has passed. Traps after the body has ended.
+    /// Does nothing if the body was cancelled for it. Traps after the body has ended.
     ///
     /// The corresponding asyncio name is `Timeout.reschedule`.
     public func reschedule(to instant: LoopInstant?) {
         precondition(!isOver, "A Deadline was rescheduled after its body had ended.")
+        guard !isExpired else { return }
         self.instant = instant
         change.wake()
     }
@@ -60,6 +61,8 @@ public final class Deadline {
 ///
 /// Must be called on a loop: elsewhere it traps.
 ///
+/// Moving it does not move what tasks have inherited before: see ``Deadline/inherited``.
+///
 /// - Parameters:
 ///   - deadline: When; nil is never, unless `body` sets it. One that has passed cancels `body` at its first wait.
 ///   - body: Has the caller's isolation; neither it nor what it returns needs to be `Sendable`.
@@ -71,11 +74,22 @@ public func withDeadline<Value>(
     _ deadline: LoopInstant?,
     _ body: nonisolated(nonsending) @escaping (Deadline) async throws -> Value
 ) async throws -> Value {
-    let loop = Loops.here("withDeadline")
+    _ = Loops.here("withDeadline")
     try Task.checkCancellation()
-    let scope = Deadline(deadline, here: loop)
-    defer { scope.isOver = true }
-    return try await race(scope, loop, Transfer(body), #isolation).value
+    return try await Deadline.run(until: deadline, body)
+}
+
+extension Deadline {
+    /// The same for a body that begins in any case.
+    static func run<Value>(
+        until deadline: LoopInstant?,
+        _ body: nonisolated(nonsending) @escaping (Deadline) async throws -> Value
+    ) async throws -> Value {
+        let loop = Loops.here("withDeadline")
+        let scope = Deadline(deadline, here: loop)
+        defer { scope.isOver = true }
+        return try await race(scope, loop, Transfer(body), #isolation).value
+    }
 }
 
 /// A deadline has passed.
@@ -84,6 +98,9 @@ public func withDeadline<Value>(
 public struct DeadlineError: Error, Hashable, Sendable, CustomStringConvertible {
     /// When it was.
     public let deadline: LoopInstant
+
+    /// Creates the error for a deadline.
+    public init(deadline: LoopInstant) { self.deadline = deadline }
 
     /// A sentence.
     public var description: String { "The operation did not end before its deadline, \(deadline)." }
@@ -109,7 +126,9 @@ private func race<Value>(
             _ = isolation
             do {
                 let value = try await Deadline.$inherited.withValue(inherited) {
-                    Transfer(try await body.value(shared.value))
+                    // Named, or else the body would begin on Swift's pool.
+                    _ = isolation
+                    return Transfer(try await body.value(shared.value))
                 }
                 return .ended(.success(value))
             } catch {

@@ -17,31 +17,23 @@ public struct TaskGroupError: Error, CustomStringConvertible {
 }
 
 /// The group of a ``withErrorCollectingTaskGroup(_:)``, to which children are added.
-public final class ErrorCollectingTaskGroup {
-    fileprivate typealias Operation = @Sendable @isolated(any) () async throws -> Void
+///
+/// Belongs to the loop that it was made on: used elsewhere it traps.
+public final class ErrorCollectingTaskGroup: Sendable {
+    private let state: LoopBound<GroupState>
 
-    fileprivate var operations: [Operation] = []
-    fileprivate var errors: [any Error] = []
-    fileprivate var running = 0
-    fileprivate var isCancelled = false
-    fileprivate var isOver = false
-    fileprivate let news = WaitQueue("withErrorCollectingTaskGroup")
-
-    fileprivate init() {}
+    fileprivate init(_ state: LoopBound<GroupState>) { self.state = state }
 
     /// Starts a child, which has the isolation of the place where it is written.
     ///
-    /// Children may add children, also when the body has ended. In a group that was cancelled or has failed a child is
-    /// cancelled when it begins. Traps if the group is over.
+    /// It begins when the code that adds it waits. Children may add children, also when the body has ended. In a group that
+    /// was cancelled or has failed a child is cancelled when it begins. Traps if the group is over.
     ///
     /// The corresponding asyncio name is `TaskGroup.create_task`.
     public func addTask(
         @_inheritActorContext(always) _ body: @escaping @Sendable @isolated(any) () async throws -> Void
     ) {
-        precondition(!isOver, "A child was added to a task group that is over.")
-        operations.append(body)
-        running += 1
-        news.wakeAll()
+        state.loop.assumeIsolated { state.value(on: $0).add(body) }
     }
 
     /// Cancels the body and all children, those to come included.
@@ -50,78 +42,131 @@ public final class ErrorCollectingTaskGroup {
     ///
     /// The corresponding asyncio name is `TaskGroup.cancel`.
     public func cancelAll() {
+        state.loop.assumeIsolated { state.value(on: $0).cancel() }
+    }
+}
+
+/// What a group knows of its children, on its loop.
+private final class GroupState {
+    typealias Operation = @Sendable @isolated(any) () async throws -> Void
+
+    /// Children that were added and have not begun, and those before them, last first.
+    private var added: [Operation] = []
+    private var beginning: [Operation] = []
+    /// How many have not ended, the body and those that have not begun included.
+    private(set) var unfinished = 1
+    private(set) var errors: [any Error] = []
+    private(set) var isCancelled = false
+    /// Whether one has ended because it was cancelled.
+    private(set) var wasCutShort = false
+    var isOver = false
+    /// Where the task of the group waits for children to begin, to be cancelled and to end.
+    let news = WaitQueue("withErrorCollectingTaskGroup")
+
+    func add(_ operation: @escaping Operation) {
+        precondition(!isOver, "A child was added to a task group that is over.")
+        added.append(operation)
+        unfinished += 1
+        news.wakeAll()
+    }
+
+    func cancel() {
         isCancelled = true
         news.wakeAll()
     }
 
-    fileprivate func ended(_ error: (any Error)?) {
-        running -= 1
-        if let error, !(error is CancellationError) {
+    func ended(_ error: (any Error)?) {
+        unfinished -= 1
+        if error is CancellationError {
+            wasCutShort = true
+        } else if let error {
             errors.append(error)
             isCancelled = true
         }
         news.wakeAll()
     }
+
+    /// The next child to begin.
+    func next() -> Operation? {
+        if beginning.isEmpty {
+            beginning = added.reversed()
+            added = []
+        }
+        return beginning.popLast()
+    }
 }
 
 /// Runs `body` and the children that it adds to a group, and waits for all of them.
 ///
-/// If the body or a child throws, the body and the other children are cancelled and awaited.
+/// If the body or a child throws, the body and the other children are cancelled and awaited. That one of them throws
+/// `CancellationError` cancels nothing.
 ///
 /// Must be called on a loop: elsewhere it traps.
 ///
 /// - Returns: What `body` returns.
 /// - Throws: ``TaskGroupError`` with every error, if there was any but `CancellationError`; `CancellationError` if the task
-///   was cancelled and nothing else went wrong, or if ``ErrorCollectingTaskGroup/cancelAll()`` ended the body.
+///   was cancelled, or the loop ends, and the body or a child ended by it, or if
+///   ``ErrorCollectingTaskGroup/cancelAll()`` ended the body.
 ///
 /// The corresponding asyncio name is `asyncio.TaskGroup`.
 public func withErrorCollectingTaskGroup<Value>(
     _ body: nonisolated(nonsending) @escaping (ErrorCollectingTaskGroup) async throws -> Value
 ) async throws -> Value {
-    _ = Loops.here("withErrorCollectingTaskGroup")
-    return try await collect(ErrorCollectingTaskGroup(), Transfer(body), #isolation).value
+    let loop = Loops.here("withErrorCollectingTaskGroup")
+    return try await collect(GroupState(), loop, Transfer(body), #isolation).value
 }
 
 private func collect<Value>(
-    _ group: ErrorCollectingTaskGroup,
+    _ state: GroupState,
+    _ loop: EventLoop,
     _ body: Transfer<nonisolated(nonsending) (ErrorCollectingTaskGroup) async throws -> Value>,
     _ isolation: isolated (any Actor)?
 ) async throws -> Transfer<Value> {
-    let shared = Transfer(group)
+    let group = ErrorCollectingTaskGroup(LoopBound(state, here: loop))
+    let shared = Transfer(state)
     let outcome = Transfer(Box<Result<Transfer<Value>, any Error>>())
-    await withDiscardingTaskGroup { children in
-        group.running += 1
-        children.addImmediateTask {
-            _ = isolation
-            do {
-                outcome.value.value = .success(Transfer(try await body.value(shared.value)))
-                shared.value.ended(nil)
-            } catch {
-                outcome.value.value = .failure(error)
-                shared.value.ended(error)
-            }
-        }
-        while true {
-            if group.isCancelled { children.cancelAll() }
-            while !group.operations.isEmpty {
-                let operation = group.operations.removeFirst()
+    var loopEnds = false
+    // Mostly once: on a loop that ends nobody waits for news, and what children add then begins when they have ended.
+    repeat {
+        await withDiscardingTaskGroup { children in
+            if outcome.value.value == nil {
                 children.addImmediateTask {
                     _ = isolation
                     do {
-                        try await operation()
+                        outcome.value.value = .success(Transfer(try await body.value(group)))
                         shared.value.ended(nil)
                     } catch {
+                        outcome.value.value = .failure(error)
                         shared.value.ended(error)
                     }
                 }
             }
-            if group.running == 0 { break }
-            // The children hear of the task's own cancellation themselves.
-            guard await group.news.waitUncancellable() else { break }
+            while state.unfinished > 0 {
+                // Asked each time, as a child that begins here may end here, when nobody waits for the news of it.
+                if state.isCancelled { children.cancelAll() }
+                if let operation = state.next() {
+                    children.addImmediateTask {
+                        _ = isolation
+                        do {
+                            try await Loops.run(operation, on: loop)
+                            shared.value.ended(nil)
+                        } catch {
+                            shared.value.ended(error)
+                        }
+                    }
+                } else if await !state.news.waitUncancellable() {
+                    // The children hear of the task's own cancellation themselves, but not of the loop's end.
+                    loopEnds = true
+                    state.cancel()
+                    children.cancelAll()
+                    break
+                }
+            }
         }
-        group.isOver = true
-    }
-    if !group.errors.isEmpty { throw TaskGroupError(errors: group.errors) }
+    } while state.unfinished > 0
+    state.isOver = true
+    if !state.errors.isEmpty { throw TaskGroupError(errors: state.errors) }
+    if state.wasCutShort && (Task.isCancelled || loopEnds) { throw CancellationError() }
     return try outcome.value.value!.get()
 }
 

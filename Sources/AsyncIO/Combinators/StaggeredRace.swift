@@ -27,12 +27,13 @@ public struct StaggeredRaceError: Error, CustomStringConvertible {
 /// Runs operations until one returns: the first at once, each further one when the one before it has failed or has run
 /// for `delay`.
 ///
-/// When one returns, the others are cancelled and awaited. The operations have the isolation of the place where they are
-/// written; begun ones run concurrently.
+/// When one returns, the others are cancelled and awaited. Of several that return together the first one counts.
+///
+/// Must be called on a loop: elsewhere it traps.
 ///
 /// - Parameters:
 ///   - delay: How long an operation runs before the next begins as well; nil waits until it has failed.
-///   - operations: At least one: with none this traps.
+///   - operations: At least one: with none this traps. As for ``gather(_:)``, they inherit no isolation.
 /// - Returns: What the first to succeed returned, which it was, and what the others threw.
 /// - Throws: ``StaggeredRaceError`` if all failed; `CancellationError` if the task was cancelled.
 ///
@@ -42,7 +43,8 @@ public func staggeredRace<Value: Sendable>(
     _ operations: [@Sendable @isolated(any) () async throws -> Value]
 ) async throws -> StaggeredRaceWinner<Value> {
     precondition(!operations.isEmpty, "staggeredRace was called without an operation.")
-    return try await run(delay, operations, #isolation)
+    let loop = Loops.here("AsyncIO.staggeredRace")
+    return try await run(delay, operations, loop, #isolation)
 }
 
 /// What a child of the race has to say.
@@ -55,6 +57,7 @@ private enum Event<Value: Sendable>: Sendable {
 private func run<Value: Sendable>(
     _ delay: Duration?,
     _ operations: [@Sendable @isolated(any) () async throws -> Value],
+    _ loop: EventLoop,
     _ isolation: isolated (any Actor)?
 ) async throws -> StaggeredRaceWinner<Value> {
     let outcome = await withTaskGroup(of: Event<Value>.self) { group in
@@ -66,7 +69,7 @@ private func run<Value: Sendable>(
             let operation = operations[index]
             group.addImmediateTask {
                 _ = isolation
-                do { return .ended(index, .success(try await operation())) } catch {
+                do { return .ended(index, .success(try await Loops.run(operation, on: loop))) } catch {
                     return .ended(index, .failure(error))
                 }
             }

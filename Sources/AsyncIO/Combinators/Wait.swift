@@ -15,14 +15,17 @@ public enum WaitCondition: Hashable, Sendable {
 /// Waits until some of the tasks, or all, have ended.
 ///
 /// Throws nothing that they throw, and cancels none: not when the time has passed, nor when the waiting task is
-/// cancelled. A task that is named twice counts once.
+/// cancelled. A task that is named twice counts once. Returns at once if enough of them have ended. An error that made it
+/// return does not count as seen.
+///
+/// Must be called on the loop that the tasks were spawned on: elsewhere it traps.
 ///
 /// - Parameters:
 ///   - tasks: At least one: with none this traps.
 ///   - condition: What to wait for.
 ///   - timeout: How long to wait at most; nil waits as long as it takes.
 /// - Returns: Which have ended and which have not, each in the given order.
-/// - Throws: `CancellationError` if the waiting task was cancelled.
+/// - Throws: `CancellationError` if the waiting task was cancelled, or if the loop ends.
 ///
 /// The corresponding asyncio name is `asyncio.wait`.
 public func wait<Value: Sendable>(
@@ -32,7 +35,7 @@ public func wait<Value: Sendable>(
 ) async throws -> (done: [LoopTask<Value>], pending: [LoopTask<Value>]) {
     precondition(!tasks.isEmpty, "AsyncIO.wait(for:) was called without a task, and would wait for ever.")
     let loop = Loops.here("AsyncIO.wait(for:)")
-    return try await wait(tasks, condition, timeout, on: loop)
+    return try await wait(Loops.each(of: tasks, on: loop, "AsyncIO.wait(for:)"), condition, timeout, on: loop)
 }
 
 private func wait<Value: Sendable>(
@@ -41,66 +44,59 @@ private func wait<Value: Sendable>(
     _ timeout: Duration?,
     on loop: isolated EventLoop
 ) async throws -> (done: [LoopTask<Value>], pending: [LoopTask<Value>]) {
-    var seen: Set<ObjectIdentifier> = []
-    let tasks = tasks.filter { seen.insert(ObjectIdentifier($0)).inserted }
-    let progress = LoopBound(Completions<Value>(tasks, on: loop), on: loop)
-    let callbacks = tasks.filter { !$0.isDone }.map { task in
-        task.whenDone { [weak task] loop in task.map { progress.value(on: loop).add($0) } }
+    try Task.checkCancellation()
+    let shared = LoopBound(Progress(tasks.compactMap(\.recordIfHere), condition, on: loop), on: loop)
+    let progress = shared.value(on: loop)
+    let callbacks = tasks.map { task in
+        task.whenDone(on: loop) { loop, failure in shared.value(on: loop).ended(failure) }
     }
     defer { for callback in callbacks { callback.cancel() } }
-    func isEnough() -> Bool {
-        switch condition {
-        case .allCompleted: tasks.allSatisfy(\.isDone)
-        case .firstCompleted: tasks.contains(where: \.isDone)
-        case .firstError: tasks.contains(where: \.hasFailed) || tasks.allSatisfy(\.isDone)
-        }
-    }
-    let completions = progress.value(on: loop)
-    let timer = timeout.map { completions.expire(after: $0, on: loop) }
+    let timer = timeout.map { loop.schedule(after: $0) { progress.end() } }
     defer { timer?.cancel() }
-    try Task.checkCancellation()
-    while !isEnough() && !completions.isExpired { try await completions.wait(on: loop) }
+    while !progress.isEnough { try await progress.park.wait(on: loop) }
     return (tasks.filter(\.isDone), tasks.filter { !$0.isDone })
 }
 
-extension LoopTask {
-    /// Whether it threw something else than `CancellationError`; does not count as having seen that.
-    fileprivate var hasFailed: Bool { eventual.failure.map { !($0 is CancellationError) } ?? false }
+/// How far a wait for several tasks is.
+private final class Progress {
+    let park: Park
+    /// Whether what was waited for has happened, or the time has passed.
+    private(set) var isEnough = false
+    private let condition: WaitCondition
+    private var remaining: Int
 
-    /// Has `body` called when the task has ended, before those go on who wait for it; counts as nothing.
-    @discardableResult
-    func whenDone(_ body: @escaping @Sendable (isolated EventLoop) -> Void) -> EventualCallback {
-        let callback = EventualCallback()
-        eventual.onCompletion(callback, atOnce: true, body)
-        return callback
+    init(_ tasks: [TaskRecord], _ condition: WaitCondition, on loop: isolated EventLoop) {
+        park = ExplainedPark(on: loop, .tasks(tasks))
+        remaining = tasks.count
+        self.condition = condition
+    }
+
+    func ended(_ failure: (any Error)?) {
+        remaining -= 1
+        switch condition {
+        case .allCompleted: break
+        case .firstCompleted: end()
+        case .firstError: if let failure, !(failure is CancellationError) { end() }
+        }
+        if remaining == 0 { end() }
+    }
+
+    func end() {
+        isEnough = true
+        park.wake()
     }
 }
 
-/// Tasks in the order in which they end, and a task that waits for the next of them, on its loop.
-final class Completions<Value: Sendable> {
-    private let park: Park
-    private var ended: [LoopTask<Value>] = []
-    /// Whether the time has passed.
-    private(set) var isExpired = false
-
-    init(_ tasks: [LoopTask<Value>], on loop: isolated EventLoop) {
-        park = ExplainedPark(on: loop, .tasks(tasks.compactMap(\.recordIfHere)))
-    }
-
-    func add(_ task: LoopTask<Value>) {
-        ended.append(task)
-        park.wake()
-    }
-
-    /// The next in order, taken out.
-    func next() -> LoopTask<Value>? { ended.isEmpty ? nil : ended.removeFirst() }
-
-    func expire(after limit: Duration, on loop: isolated EventLoop) -> Scheduled {
-        loop.schedule(after: limit) { [self] in
-            isExpired = true
-            park.wake()
+extension Loops {
+    /// The tasks, each once, which must be of the loop that runs here.
+    static func each<Value>(of tasks: [LoopTask<Value>], on loop: EventLoop, _ what: String) -> [LoopTask<Value>] {
+        var seen: Set<ObjectIdentifier> = []
+        return tasks.filter { task in
+            precondition(
+                task.loop === loop,
+                "\(what) was given a task of another EventLoop. Await its value in a task of this one, and name that."
+            )
+            return seen.insert(ObjectIdentifier(task)).inserted
         }
     }
-
-    func wait(on loop: isolated EventLoop) async throws { try await park.wait(on: loop) }
 }

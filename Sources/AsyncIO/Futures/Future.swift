@@ -73,7 +73,7 @@ public final class Future<Value: Sendable>: Sendable {
     /// Has `body` called on the loop when the result is there, in the order of registration, and never before this
     /// returns.
     ///
-    /// Any thread. Counts as having seen a failure.
+    /// Any thread. Counts as having seen a failure. On a loop that is closed, or closes before that, it is not called.
     ///
     /// - Returns: A token that can take the callback back; it may be dropped.
     ///
@@ -102,12 +102,24 @@ public final class FutureCallback: Sendable {
 
 extension Eventual {
     /// The value, when it is there.
-    func value<Value>() async throws -> Value {
+    ///
+    /// Of a task, which itself must not wait for it, if there is a record.
+    func value<Value>(of record: LoopBound<TaskRecord>? = nil) async throws -> Value {
+        if !isDone, let record, try await isCurrent(record) { throw TaskError.awaitsItself }
         observe()
         while true {
             if let value = try get() { return value as! Value }
             try await wait()
         }
+    }
+
+    private func isCurrent(_ record: LoopBound<TaskRecord>) async throws -> Bool {
+        if let here = record.ifHere { return here.isCurrent }
+        return await Eventual.isCurrent(record, on: loop)
+    }
+
+    private static func isCurrent(_ record: LoopBound<TaskRecord>, on loop: isolated EventLoop) -> Bool {
+        record.value(on: loop).isCurrent
     }
 
     /// The result if it is there.

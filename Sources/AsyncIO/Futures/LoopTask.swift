@@ -24,6 +24,22 @@ public final class LoopTask<Value: Sendable>: Sendable {
     /// What the loop knows of it, if this is that loop.
     var recordIfHere: TaskRecord? { record.ifHere }
 
+    /// Has `body` called when the task has ended, before those go on who wait for it, and within this call if it has
+    /// ended already; counts as nothing.
+    @discardableResult
+    func whenDone(
+        on loop: isolated EventLoop,
+        _ body: @escaping @Sendable (isolated EventLoop, (any Error)?) -> Void
+    ) -> EventualCallback {
+        let callback = EventualCallback()
+        if eventual.isDone {
+            body(loop, eventual.failure)
+        } else {
+            eventual.onCompletion(callback, atOnce: true) { [eventual] loop in body(loop, eventual.failure) }
+        }
+        return callback
+    }
+
     /// The loop that it was spawned on.
     public var loop: EventLoop { eventual.loop }
 
@@ -35,10 +51,7 @@ public final class LoopTask<Value: Sendable>: Sendable {
     /// - Throws: What the task throws; ``TaskError/awaitsItself`` in the task itself; `CancellationError` as said, or if
     ///   the loop ends.
     public var value: Value {
-        get async throws {
-            if let record = record.ifHere, record.isCurrent { throw TaskError.awaitsItself }
-            return try await eventual.value()
-        }
+        get async throws { try await eventual.value(of: record) }
     }
 
     /// The result if the task has ended; nil as long as it has not.
@@ -91,7 +104,7 @@ public enum TaskError: Error, Hashable, Sendable, CustomStringConvertible {
 /// - Parameters:
 ///   - name: For messages.
 ///   - eager: Whether it runs within this call until it waits for the first time, or ends: for short work that mostly
-///     need not wait.
+///     need not wait. Only in a task and with its isolation: what a callback spawns begins in the next turn.
 ///   - fileID: Where this was called, for messages.
 ///   - line: Where this was called, for messages.
 ///   - body: What the task does.
@@ -165,7 +178,7 @@ private func run(
     _ body: @escaping @Sendable () async throws -> any Sendable,
     until deadline: LoopInstant?
 ) async throws -> any Sendable {
-    try await withDeadline(deadline) { _ in try await body() }
+    try await Deadline.run(until: deadline) { _ in try await body() }
 }
 
 /// The loop of the caller.
@@ -174,6 +187,17 @@ enum Loops {
     static func here(_ what: String, _ file: StaticString = #fileID, _ line: UInt = #line) -> EventLoop {
         guard let loop = EventLoop.current else { fatalError(mistake(what), file: file, line: line) }
         return loop
+    }
+
+    /// Runs an operation with its own isolation; on `loop`, if it is isolated to nothing.
+    static func run<Value: Sendable>(
+        _ operation: @Sendable @isolated(any) () async throws -> Value,
+        on loop: EventLoop
+    ) async throws -> Value {
+        guard operation.isolation == nil, loop.configuration.globalExecutor == .pool else {
+            return try await operation()
+        }
+        return try await withTaskExecutorPreference(loop.taskExecutor) { try await operation() }
     }
 
     static func mistake(_ what: String) -> String {
