@@ -70,7 +70,8 @@ public final class RateLimiter {
 
     /// Takes tokens, when they are there and it is this task's turn.
     ///
-    /// More than the burst can be taken at once: that waits until as many have come, which are then kept for it.
+    /// More than the burst can be taken at once: that waits until as many have come, which are then kept for it. Does not
+    /// look at cancellation unless it has to wait; a cancellation that comes when they are there has no effect.
     ///
     /// - Parameter count: How many, at least one.
     /// - Throws: `CancellationError` if the task is cancelled while it waits, or the loop ends: it has taken none then, and
