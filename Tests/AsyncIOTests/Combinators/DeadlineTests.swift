@@ -169,16 +169,20 @@ extension AsyncIOTests {
             async throws
         {
             try await onLoop(.paced) { loop in
+                let cleaning = Promise<Void>()
+                let place = LoopBound(Park(on: loop), on: loop)
                 let task = spawn {
                     try await withDeadline(loop.now.advanced(by: ticks(1))) { _ in
                         do { try await AsyncIO.sleep(for: ticks(3_600)) } catch {
-                            await deaf(ticks(10), on: loop)
+                            cleaning.succeed()
+                            await place.value(on: loop).waitUncancellable()
                             throw error
                         }
                     }
                 }
-                try await AsyncIO.sleep(for: ticks(5))
+                try await cleaning.future.value
                 task.cancel()
+                place.value(on: loop).wake()
                 #expect(await isCancelled { try await task.value })
             }
         }
@@ -202,7 +206,7 @@ extension AsyncIOTests {
             // test_nested_timeouts, test_nested_timeout_in_finally
             try await onLoop(.paced) { loop in
                 let start = loop.now
-                let (outer, inner) = (start.advanced(by: ticks(30)), start.advanced(by: ticks(10)))
+                let (outer, inner) = (start.advanced(by: ticks(150)), start.advanced(by: ticks(10)))
                 let order = Recorder<Bool>()
                 let error = await failure {
                     try await withDeadline(outer) { _ in
@@ -216,7 +220,7 @@ extension AsyncIOTests {
                 }
                 #expect(error as? DeadlineError == DeadlineError(deadline: outer))
                 #expect(order.all == [true, true])
-                #expect(isTicks(start.duration(to: loop.now), 30))
+                #expect(isTicks(start.duration(to: loop.now), 150))
             }
         }
 
@@ -323,7 +327,7 @@ private func deaf(_ duration: Duration, on loop: isolated EventLoop) async {
 
 /// So many deadlines, each a little earlier than the one around it.
 private func nest(_ depth: Int, _ innermost: LoopInstant, on loop: isolated EventLoop) async throws {
-    try await withDeadline(innermost.advanced(by: ticks(depth * 10))) { _ in
+    try await withDeadline(innermost.advanced(by: ticks(depth * 300))) { _ in
         if depth > 0 { return try await nest(depth - 1, innermost, on: loop) }
         try await AsyncIO.sleep(for: ticks(3_600))
     }

@@ -87,23 +87,25 @@ extension AsyncIOTests {
         @Test func `within a gather only the wait is cancelled, behaviour 44`() async throws {
             // test_gather_shield, test_shield_gather
             let done = Recorder<Int>()
-            try await onLoop(.paced) { _ in
+            try await onLoop { _ in
+                let gate = Promise<Void>()
                 let error = await failure {
                     try await gather(
                         {
                             try await shield {
-                                try await AsyncIO.sleep(for: ticks(5))
+                                try await gate.future.value
                                 done.append(1)
                             }
                         },
                         {
-                            try await AsyncIO.sleep(for: ticks(1))
+                            await someTurns()
                             throw Refusal()
                         }
                     )
                 }
                 #expect(error is Refusal && done.all.isEmpty)
-                try await AsyncIO.sleep(for: ticks(10))
+                gate.succeed()
+                await someTurns()
             }
             #expect(done.all == [1])
         }

@@ -108,7 +108,7 @@ extension AsyncIOTests {
                 for number in 0..<5 {
                     attempts.append {
                         began.append(number)
-                        return try await after(10 - number, "\(number)")
+                        return try await after(number == 4 ? 6 : 3_600, "\(number)")
                     }
                 }
                 let start = loop.now
@@ -170,19 +170,21 @@ extension AsyncIOTests {
         @Test func `cancelling the caller cancels those that were begun, and begins no other`() async throws {
             let (began, ended) = (Recorder<Int>(), Recorder<Bool>())
             try await onLoop(.paced) { loop in
+                let second = Promise<Void>()
                 let task = spawn {
                     _ = loop
                     var attempts: [Attempt] = []
                     for number in 0..<3 {
                         attempts.append {
                             began.append(number)
+                            if number == 1 { second.succeed() }
                             ended.append(await isCancelled { try await AsyncIO.sleep(for: ticks(3_600)) })
                             throw Refusal(name: "\(number)")
                         }
                     }
-                    return try await race(delay: ticks(2), attempts).index
+                    return try await race(delay: ticks(200), attempts).index
                 }
-                try await AsyncIO.sleep(for: ticks(3))
+                try await second.future.value
                 task.cancel()
                 #expect(await isCancelled { try await task.value })
                 #expect(loop.timers == 0)
