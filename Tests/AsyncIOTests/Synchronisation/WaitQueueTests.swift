@@ -154,6 +154,25 @@ extension AsyncIOTests {
             }
         }
 
+        @Test func `a task that outlives its loop waits for nothing any more`() async throws {
+            let (line, lock) = (Transfer(WaitQueue("a test")), Transfer(AsyncLock()))
+            let (closed, ends, ended) = (Recorder<Bool>(), Recorder<String>(), Gate())
+            try await onLoop { loop in
+                Task {
+                    while closed.count == 0 { await Task.yield() }
+                    ends.append(await ending { try await line.value.wait() })
+                    ends.append("\(await line.value.waitUncancellable())")
+                    ends.append(await ending { try await lock.value.withLock { try await lock.value.acquire() } })
+                    ends.append("\(lock.value.isLocked) \(loop.isCurrent)")
+                    ended.open()
+                }
+                await AsyncIO.yield()
+            }
+            closed.append(true)
+            #expect(try await AsyncIO.offload { ended.pass() })
+            #expect(ends.all == ["CancellationError", "false", "CancellationError", "false true"])
+        }
+
         @Test func `random comings, goings and wakings leave the line as a list would be`() async throws {
             try await onLoop { loop in
                 for seed in modelSeeds {
