@@ -9,10 +9,10 @@ public import Reactor
 ///     let elapsed = try await withTestLoop { loop in
 ///         let start = loop.now
 ///         try await AsyncIO.sleep(for: .seconds(3_600))
-///         return start.duration(to: loop.now)             // exactly an hour, at once
+///         return start.duration(to: loop.now)
 ///     }
 ///
-/// Time is virtual: it jumps to the next deadline when nothing can run. Connections are in memory. With a seed, what is
+/// This returns exactly an hour, at once. Time is virtual: it jumps to the next deadline when nothing can run. Connections are in memory. With a seed, what is
 /// ready together runs in an order that the seed decides, the same for each run with it: so a test that depends on an
 /// order fails under some seed, and fails again under the same.
 ///

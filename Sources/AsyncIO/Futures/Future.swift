@@ -7,7 +7,7 @@ internal import Reactor
 /// Made with a ``Promise``, which completes it. Any thread may hold it, ask it and await it; any number of tasks may wait.
 ///
 ///     let promise = Promise<Int>()
-///     legacy.fetch { value in promise.succeed(value) }        // on any thread
+///     legacy.fetch { value in promise.succeed(value) }
 ///     let value = try await promise.future.value
 ///
 /// A failure that nobody has awaited or asked for when the future goes is reported to the loop's

@@ -19,15 +19,16 @@ extension ReactorTests {
             .filter { !$0.isEmpty && !$0.hasPrefix("import ") }
         }
 
+        /// The Swift files in a folder and those below it.
+        private static func files(_ folder: String) throws -> [URL] {
+            let all = FileManager.default.enumerator(at: root.appending(path: folder), includingPropertiesForKeys: nil)
+            return try #require(all).compactMap { $0 as? URL }.filter { $0.pathExtension == "swift" }
+        }
+
         private static func isCompiled(_ example: [String]) throws -> Bool {
-            let compiled = try ["Examples", "AsyncExamples"].flatMap { name in
-                lines(
-                    try String(
-                        contentsOf: root.appending(path: "Tests/ReactorTests/Documentation/\(name).swift"),
-                        encoding: .utf8
-                    )
-                )
-            }
+            let compiled = try files("Tests").filter { $0.lastPathComponent.hasSuffix("Examples.swift") }
+                .sorted { $0.path < $1.path }
+                .flatMap { lines(try String(contentsOf: $0, encoding: .utf8)) }
             // Declarations of one example may stand apart; what follows a blank line starts anew there, so each line
             // must be found behind the one before.
             var rest = compiled[...]
@@ -52,9 +53,7 @@ extension ReactorTests {
         @Test func `every example in a doc comment is compiled`() throws {
             var count = 0
             for module in ["Reactor", "AsyncIO", "AsyncIOTesting"] {
-                let folder = Self.root.appending(path: "Sources/\(module)")
-                for file in try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
-                where file.pathExtension == "swift" {
+                for file in try Self.files("Sources/\(module)") {
                     for example in Self.docExamples(try String(contentsOf: file, encoding: .utf8)) {
                         count += 1
                         #expect(try Self.isCompiled(example), "\(file.lastPathComponent): \(example)")

@@ -1,0 +1,69 @@
+// The examples of the doc comments of futures, combinators, synchronisation, queues and the loop for tests, as code that
+// is compiled; DocumentationTests looks for them here.
+
+import AsyncIO
+import AsyncIOTesting
+
+private struct Job: Sendable {}
+private struct Page: Sendable {}
+
+@MainActor private final class Account {
+    func balance() async throws -> Int { 0 }
+    func set(_ balance: Int) async throws {}
+}
+
+private struct Legacy {
+    func fetch(_ done: @escaping @Sendable (Int) -> Void) { done(1) }
+}
+
+@MainActor enum LayerExamples {
+    private static func use<Value>(_ value: Value) {}
+    private static func work(on job: Job) async {}
+    private static func fetch(_ page: Page) async throws {}
+
+    private static func futures(_ legacy: Legacy) async throws {
+        let promise = Promise<Int>()
+        legacy.fetch { value in promise.succeed(value) }
+        let value = try await promise.future.value
+        use(value)
+    }
+
+    private static func completed(_ downloads: [LoopTask<Int>]) async throws {
+        for try await task in AsyncIO.asCompleted(downloads) { use(try await task.value) }
+    }
+
+    private static func queue(_ job: Job) async throws {
+        let jobs = AsyncQueue<Job>(capacity: 100)
+        AsyncIO.spawn { for try await job in jobs { await work(on: job) } }
+        try await jobs.put(job)
+        jobs.finish()
+    }
+
+    private static func condition(_ condition: AsyncCondition, _ items: inout [Int]) async throws {
+        try await condition.withLock {
+            try await condition.wait { !items.isEmpty }
+            use(items.removeFirst())
+        }
+    }
+
+    private static func lock(_ lock: AsyncLock, _ account: Account) async throws {
+        try await lock.withLock {
+            let balance = try await account.balance()
+            try await account.set(balance - 10)
+        }
+    }
+
+    private static func semaphore(_ page: Page) async throws {
+        let limit = AsyncSemaphore(permits: 10)
+        try await limit.withPermit { try await fetch(page) }
+    }
+
+    private static func testLoop() async throws -> Duration {
+        let elapsed = try await withTestLoop { loop in
+            let start = loop.now
+            try await AsyncIO.sleep(for: .seconds(3_600))
+            return start.duration(to: loop.now)
+        }
+        return elapsed
+    }
+}
