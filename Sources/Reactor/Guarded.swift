@@ -6,13 +6,24 @@
 // SAFETY: `value` is used under the lock only.
 package final class Guarded<Value>: @unchecked Sendable {
     private let lock = Lock()
-    private var value: Value
+    @usableFromInline
+    var value: Value
 
     /// Guards a value, which nobody else may use from here on.
     package init(_ value: Value) { self.value = value }
 
     /// Lets `body` use the value, while all others wait.
+    @inlinable
     package func locked<Result>(_ body: (inout Value) -> Result) -> Result {
-        lock.locked { body(&value) }
+        // PERF: inlined, so that neither the closure nor its result is one whose type is only known at run time.
+        acquire()
+        defer { release() }
+        return body(&value)
     }
+
+    @usableFromInline
+    func acquire() { lock.acquire() }
+
+    @usableFromInline
+    func release() { lock.release() }
 }

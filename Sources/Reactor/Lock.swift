@@ -18,8 +18,12 @@ final class Lock: Sendable {
     }
 
     func locked<R>(_ body: () -> R) -> R {
-        unsafe creactor_mutex_lock(mutex)
-        defer { unsafe creactor_mutex_unlock(mutex) }
+        acquire()
+        defer { release() }
         return body()
     }
+
+    func acquire() { unsafe creactor_mutex_lock(mutex) }
+
+    func release() { unsafe creactor_mutex_unlock(mutex) }
 }
