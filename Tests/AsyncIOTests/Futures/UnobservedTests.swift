@@ -99,6 +99,7 @@ extension AsyncIOTests {
                     _ = try await AsyncIO.offload {}
                 }
             }
+            place.removeAll()  // The loop holds the closure that holds this.
             #expect(reports.all == ["unobservedError(AsyncIOTests.Refusal(name: \"abroad\")) true"])
         }
 

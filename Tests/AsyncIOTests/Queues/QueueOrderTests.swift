@@ -85,50 +85,50 @@ extension AsyncIOTests {
             }
         }
 
-        @Test func `removing all of a long queue, and a hundred thousand items in each order`() async throws {
+        @Test func `removing all of a long queue, and twenty thousand items in each order`() async throws {
             for kind in ["first in", "last in", "priority"] {
-                let queue = AsyncQueue<Ranked>(capacity: 100_000, order: Ranked.order(kind))
-                for number in 0..<100_000 { try await queue.put(Ranked(rank: number % 7, number: number)) }
+                let queue = AsyncQueue<Ranked>(capacity: 20_000, order: Ranked.order(kind))
+                for number in 0..<20_000 { try await queue.put(Ranked(rank: number % 7, number: number)) }
                 #expect(try queue.isFull && !queue.tryPut(Ranked(rank: 0, number: 0)))
                 var last: Ranked?
-                for number in 0..<50_000 {
+                for number in 0..<10_000 {
                     let item = try await queue.get()
                     let isNext =
                         switch kind {
                         case "first in": item.number == number
-                        case "last in": item.number == 99_999 - number
+                        case "last in": item.number == 19_999 - number
                         default: last.map { ($0.rank, $0.number) < (item.rank, item.number) } ?? true
                         }
                     if !isNext { Issue.record("\(kind): \(item) after \(String(describing: last))") }
                     last = item
                 }
                 queue.finish(discardingItems: true)
-                #expect(queue.isEmpty && queue.unfinishedCount == 50_000)
+                #expect(queue.isEmpty && queue.unfinishedCount == 10_000)
             }
         }
 
-        @Test func `a hundred thousand wait for items, and as many for room`() async throws {
+        @Test func `twenty thousand wait for items, and as many for room`() async throws {
             try await onLoop { loop in
-                let queue = Transfer(AsyncQueue<Int>(capacity: 50_000))
+                let queue = Transfer(AsyncQueue<Int>(capacity: 10_000))
                 let got = Transfer(NumberLog())
-                let gets = spawnEach(100_000, on: loop) { _ in got.value.numbers.append(try await queue.value.get()) }
+                let gets = spawnEach(20_000, on: loop) { _ in got.value.numbers.append(try await queue.value.get()) }
                 await AsyncIO.yield()
-                for number in (0..<100_000).reversed() where number % 2 == 1 { gets[number].cancel() }
-                for number in 0..<50_000 { try await queue.value.put(number) }
+                for number in (0..<20_000).reversed() where number % 2 == 1 { gets[number].cancel() }
+                for number in 0..<10_000 { try await queue.value.put(number) }
                 for task in gets { _ = await failure { try await task.value } }
-                #expect(got.value.numbers.elementsEqual(0..<50_000) && queue.value.isEmpty)
-                for number in 0..<50_000 { try await queue.value.put(-number) }
-                let puts = spawnEach(100_000, on: loop) { number in try await queue.value.put(number) }
+                #expect(got.value.numbers.elementsEqual(0..<10_000) && queue.value.isEmpty)
+                for number in 0..<10_000 { try await queue.value.put(-number) }
+                let puts = spawnEach(20_000, on: loop) { number in try await queue.value.put(number) }
                 await AsyncIO.yield()
-                for number in (0..<100_000).reversed() where number % 4 != 0 { puts[number].cancel() }
-                for number in 0..<75_000 {
+                for number in (0..<20_000).reversed() where number % 4 != 0 { puts[number].cancel() }
+                for number in 0..<15_000 {
                     let item = try await queue.value.get()
-                    if item != (number < 50_000 ? -number : (number - 50_000) * 4) {
+                    if item != (number < 10_000 ? -number : (number - 10_000) * 4) {
                         Issue.record("\(item) at \(number)")
                     }
                 }
                 for task in puts { _ = await failure { try await task.value } }
-                #expect(queue.value.isEmpty && queue.value.unfinishedCount == 125_000)
+                #expect(queue.value.isEmpty && queue.value.unfinishedCount == 25_000)
             }
         }
 

@@ -138,6 +138,7 @@ final class Recorder<Element: Sendable>: @unchecked Sendable {
     func append(_ element: Element) { lock.withLock { elements.append(element) } }
     var all: [Element] { lock.withLock { elements } }
     var count: Int { lock.withLock { elements.count } }
+    func removeAll() { lock.withLock { elements.removeAll() } }
 }
 
 /// An error of a test's own.

@@ -289,19 +289,19 @@ extension AsyncIOTests {
 
         // MARK: Many, the end, mistakes
 
-        @Test func `a hundred thousand wait, and most of them are cancelled`() async throws {
+        @Test func `twenty thousand wait, and most of them are cancelled`() async throws {
             try await onLoop { loop in
                 let semaphore = Transfer(AsyncSemaphore(permits: 2, isBounded: true))
                 let entered = Transfer(LoopCount())
                 for _ in 0..<2 { try await semaphore.value.acquire() }
-                let tasks = spawnEach(100_000, on: loop) { _ in
+                let tasks = spawnEach(20_000, on: loop) { _ in
                     try await semaphore.value.withPermit { entered.value.count += 1 }
                 }
                 await AsyncIO.yield()
-                for number in 0..<100_000 where number % 10 != 9 { tasks[number].cancel() }
+                for number in 0..<20_000 where number % 10 != 9 { tasks[number].cancel() }
                 for _ in 0..<2 { semaphore.value.release() }
                 for task in tasks { _ = await failure { try await task.value } }
-                #expect(entered.value.count == 10_000 && semaphore.value.availablePermits == 2)
+                #expect(entered.value.count == 2_000 && semaphore.value.availablePermits == 2)
             }
         }
 
