@@ -30,6 +30,7 @@ private final class Place: Park {
 ///
 /// Belongs to the loop on which a task waits: not `Sendable`.
 @safe
+@usableFromInline
 package final class WaitQueue {
     /// What waits here, for messages.
     fileprivate let name: StaticString
@@ -39,8 +40,16 @@ package final class WaitQueue {
     // SAFETY: in the list that `first` begins, whose places hold one another.
     private unowned(unsafe) var last: Place?
     private var spare: Place?
+    // SAFETY: a number, and changed on one thread: a check of it at run time would find nothing.
+    @usableFromInline @exclusivity(unchecked) var places = 0
+
     /// How many are in line: those who wait, and those who were cancelled and have not run yet.
-    package private(set) var length = 0
+    package var length: Int { unsafe places }
+
+    /// Whether there is anybody in line.
+    @inlinable
+    @inline(__always)
+    var hasPlaces: Bool { unsafe places != 0 }
 
     /// An empty line of those who wait for what `name` says.
     package init(_ name: StaticString) { self.name = name }
@@ -141,7 +150,7 @@ package final class WaitQueue {
             first = place
         }
         unsafe last = place
-        length += 1
+        unsafe places += 1
         return place
     }
 
@@ -155,7 +164,7 @@ package final class WaitQueue {
         first = place.nextInLine.take()
         if let next = first { unsafe next.previousInLine = nil } else { unsafe last = nil }
         place.isInLine = false
-        length -= 1
+        unsafe places -= 1
     }
 
     private func remove(_ place: Place) {
@@ -165,7 +174,7 @@ package final class WaitQueue {
         if let next { unsafe next.previousInLine = previous } else { unsafe last = previous }
         unsafe place.previousInLine = nil
         place.isInLine = false
-        length -= 1
+        unsafe places -= 1
     }
 
     /// Drops those at the front who were cancelled and have not run yet.

@@ -77,7 +77,7 @@ struct ChannelState<Element: Sendable> {
     }
 
     private let capacity: Int
-    private var items = QueueStorage<Element>(.firstIn)
+    private let items = Ring<Element>()
     private var senders = WaiterLine<Element>()
     private var receivers = WaiterLine<Element>()
     private(set) var isClosed = false
@@ -85,7 +85,7 @@ struct ChannelState<Element: Sendable> {
     init(capacity: Int) { self.capacity = capacity }
 
     /// How many elements are in the buffer.
-    var count: Int { items.count }
+    var count: Int { items.length }
 
     mutating func send(_ element: Element, mayWait: Bool) -> Step<Void> {
         if isClosed { return .closed }
@@ -94,8 +94,8 @@ struct ChannelState<Element: Sendable> {
             receiver.outcome = .served
             return .done((), wakes: receiver)
         }
-        if items.count < capacity {
-            items.insert(element)
+        if items.length < capacity {
+            items.append(element)
             return .done(())
         }
         guard mayWait else { return .refused }
@@ -106,12 +106,12 @@ struct ChannelState<Element: Sendable> {
 
     mutating func receive(mayWait: Bool) -> Step<Element> {
         // A capacity of zero has no buffer: elements go from hand to hand.
-        let item = items.count > 0 ? items.removeNext() : nil
+        let item = items.length > 0 ? items.removeFirst() : nil
         let sender = senders.removeFirst()
         let sent = sender?.element.take()
         sender?.outcome = .served
         if let item {
-            if let sent { items.insert(sent) }
+            if let sent { items.append(sent) }
             return .done(item, wakes: sender)
         }
         if let sent { return .done(sent, wakes: sender) }

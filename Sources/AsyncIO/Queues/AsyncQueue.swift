@@ -1,12 +1,9 @@
 // A queue between tasks of one loop.
 //
-// Ground rules:
-//   * Nobody waits for an item while there is one that is not reserved, and the same with room.
-//   * A task that is woken for an item, or for room, has one reserved, in the order in which tasks came. Newcomers take
-//     what is beyond, without waiting: perhaps an item before that of a task that was woken and has not run.
-//   * A task that is cancelled after it was woken passes the reservation on: no item and no slot is lost.
+// Who may take an item, or room, and who has to wait, is a matter of counting, in `QueueCounts`. Here the items are added,
+// in code that is inlined into the program, which knows their type.
 
-internal import Reactor
+public import Reactor
 
 /// A queue of items, which tasks of one loop put in and get out.
 ///
@@ -43,22 +40,20 @@ public final class AsyncQueue<Element> {
         }
     }
 
-    private var items: QueueStorage<Element>
-    private let getters = WaitQueue("AsyncQueue.get")
-    private let putters = WaitQueue("AsyncQueue.put")
-    private let joiners = WaitQueue("AsyncQueue.join")
-    /// Tasks that were woken for an item or for room and have not run yet.
-    private var reservedItems = 0
-    private var reservedSlots = 0
+    @usableFromInline let counts: QueueCounts
+    /// The items, unless their order is one of priority.
+    @usableFromInline let ring = Ring<Element>()
+    @usableFromInline let heap: PriorityHeap<Element>?
+    @usableFromInline let isLastInFirstOut: Bool
 
     /// How many items it holds at most.
-    public let capacity: Int
+    public var capacity: Int { counts.capacity }
 
     /// How many items were put in and not reported with ``taskDone()``.
-    public private(set) var unfinishedCount = 0
+    public var unfinishedCount: Int { counts.unfinishedCount }
 
     /// Whether ``finish(discardingItems:)`` was called: nothing more can be put in.
-    public private(set) var isFinished = false
+    public var isFinished: Bool { counts.isFinished }
 
     /// Creates an empty queue.
     ///
@@ -67,20 +62,24 @@ public final class AsyncQueue<Element> {
     ///   - order: Which item is the next to get.
     public init(capacity: Int = 1_024, order: Order = .firstInFirstOut) {
         require(capacity > 0, "An AsyncQueue needs room for at least one item.")
-        self.capacity = capacity
-        items = QueueStorage(order.kind)
+        counts = QueueCounts(capacity: capacity)
+        switch order.kind {
+        case .firstIn: (heap, isLastInFirstOut) = (nil, false)
+        case .lastIn: (heap, isLastInFirstOut) = (nil, true)
+        case .priority(let isBefore): (heap, isLastInFirstOut) = (PriorityHeap(isBefore), false)
+        }
     }
 
     /// How many items it holds.
     ///
     /// The corresponding asyncio name is `Queue.qsize`.
-    public var count: Int { items.count }
+    public var count: Int { counts.count }
 
     /// Whether it holds no item.
-    public var isEmpty: Bool { items.count == 0 }
+    public var isEmpty: Bool { counts.count == 0 }
 
     /// Whether it has no room.
-    public var isFull: Bool { items.count >= capacity }
+    public var isFull: Bool { counts.count >= capacity }
 
     // MARK: Putting
 
@@ -88,17 +87,10 @@ public final class AsyncQueue<Element> {
     ///
     /// - Throws: ``QueueError/finished`` if the queue was finished, also while this waits; `CancellationError` if the task is
     ///   cancelled while it waits. The item was not put in then.
+    @inlinable
+    @inline(__always)
     public func put(_ element: Element) async throws {
-        if isFinished { throw QueueError.finished }
-        if items.count + reservedSlots >= capacity {
-            try await putters.wait()
-            if isFinished { throw QueueError.finished }
-            reservedSlots -= 1
-            if Task.isCancelled {
-                offerSlot()
-                throw CancellationError()
-            }
-        }
+        if !counts.hasFreeRoom, try await !counts.waitForRoom() { throw QueueError.finished }
         insert(element)
     }
 
@@ -107,17 +99,21 @@ public final class AsyncQueue<Element> {
     /// - Throws: ``QueueError/finished``.
     ///
     /// The corresponding asyncio name is `Queue.put_nowait`.
+    @inlinable
     public func tryPut(_ element: Element) throws(QueueError) -> Bool {
-        if isFinished { throw .finished }
-        guard items.count + reservedSlots < capacity else { return false }
+        if !counts.hasFreeRoom {
+            if counts.isFinished { throw .finished }
+            return false
+        }
         insert(element)
         return true
     }
 
-    private func insert(_ element: Element) {
-        items.insert(element)
-        unfinishedCount += 1
-        offerItem()
+    @inlinable
+    @inline(__always)
+    func insert(_ element: Element) {
+        if let heap { heap.insert(element) } else { ring.append(element) }
+        counts.inserted()
     }
 
     // MARK: Getting
@@ -126,18 +122,10 @@ public final class AsyncQueue<Element> {
     ///
     /// - Throws: ``QueueError/finished`` if the queue was finished and holds nothing more; `CancellationError` if the task is
     ///   cancelled while it waits. No item is lost.
+    @inlinable
+    @inline(__always)
     public func get() async throws -> Element {
-        if items.count <= reservedItems {
-            if isFinished && isEmpty { throw QueueError.finished }
-            try await getters.wait()
-            // Who was woken for an item finds one; the end wakes those for whom there is none.
-            if isEmpty { throw QueueError.finished }
-            reservedItems -= 1
-            if Task.isCancelled {
-                offerItem()
-                throw CancellationError()
-            }
-        }
+        if !counts.hasFreeItem, try await !counts.waitForItem() { throw QueueError.finished }
         return remove()
     }
 
@@ -146,31 +134,26 @@ public final class AsyncQueue<Element> {
     /// - Throws: ``QueueError/finished`` if the queue was finished and holds nothing more.
     ///
     /// The corresponding asyncio name is `Queue.get_nowait`.
+    @inlinable
     public func tryGet() throws(QueueError) -> Element? {
-        guard items.count > reservedItems else {
-            if isFinished && isEmpty { throw .finished }
+        if !counts.hasFreeItem {
+            if counts.isFinished && counts.count == 0 { throw .finished }
             return nil
         }
         return remove()
     }
 
-    private func remove() -> Element {
-        let element = items.removeNext()
-        offerSlot()
-        if isFinished { endGets() }
+    @inlinable
+    @inline(__always)
+    func remove() -> Element {
+        let element: Element
+        if let heap {
+            element = heap.removeNext()
+        } else {
+            element = isLastInFirstOut ? ring.removeLast() : ring.removeFirst()
+        }
+        counts.removed()
         return element
-    }
-
-    // MARK: Reservations
-
-    /// Wakes who has waited longest for an item, if there is one for him.
-    private func offerItem() {
-        if items.count > reservedItems, getters.wakeFirst() { reservedItems += 1 }
-    }
-
-    /// Wakes who has waited longest for room, if there is some for him.
-    private func offerSlot() {
-        if items.count + reservedSlots < capacity, putters.wakeFirst() { reservedSlots += 1 }
     }
 
     // MARK: Finishing
@@ -180,11 +163,7 @@ public final class AsyncQueue<Element> {
     /// Traps if it is called more often than items were put in.
     ///
     /// The corresponding asyncio name is `Queue.task_done`.
-    public func taskDone() {
-        require(unfinishedCount > 0, "AsyncQueue.taskDone() was called more often than items were put in.")
-        unfinishedCount -= 1
-        if unfinishedCount == 0 { joiners.wakeAll() }
-    }
+    public func taskDone() { counts.taskDone() }
 
     /// Waits until every item that was put in was got and reported with ``taskDone()``.
     ///
@@ -193,9 +172,7 @@ public final class AsyncQueue<Element> {
     /// - Throws: `CancellationError` if the task is cancelled before that moment while it waits.
     ///
     /// The corresponding asyncio name is `Queue.join`.
-    public func join() async throws {
-        if unfinishedCount > 0 { try await joiners.wait() }
-    }
+    public func join() async throws { try await counts.join() }
 
     /// Ends the queue: nothing more can be put in, what is in it can be got out, and then gets end.
     ///
@@ -206,24 +183,12 @@ public final class AsyncQueue<Element> {
     ///
     /// The corresponding asyncio name is `Queue.shutdown`.
     public func finish(discardingItems: Bool = false) {
-        isFinished = true
-        putters.wakeAll()
-        guard discardingItems else { return endGets() }
-        // Some may have been reported before they were got.
-        unfinishedCount = Swift.max(0, unfinishedCount - items.count)
-        let discarded = items.removeAll()
-        reservedItems = 0
-        if unfinishedCount == 0 { joiners.wakeAll() }
-        endGets()
+        counts.finish()
+        guard discardingItems else { return }
+        let discarded = (ring.removeAll(), heap?.removeAll())
+        counts.dropped()
         // Items whose end runs code of the program's find a queue that is finished.
         withExtendedLifetime(discarded) {}
-    }
-
-    /// Ends the gets that wait, if the finished queue is empty.
-    ///
-    /// As long as it is not, each item in it belongs to a task that was woken, which may yet pass it on.
-    private func endGets() {
-        if isEmpty { getters.wakeAll() }
     }
 }
 
@@ -239,22 +204,32 @@ extension AsyncQueue where Element: Comparable {
 extension AsyncQueue: AsyncSequence {
     /// Takes items out until the queue is finished and empty.
     public struct AsyncIterator: AsyncIteratorProtocol {
-        let queue: AsyncQueue
+        @usableFromInline let queue: AsyncQueue
+
+        @inlinable
+        init(queue: AsyncQueue) { self.queue = queue }
 
         /// The next item, or nil when the queue is finished and empty.
+        @inlinable
+        @inline(__always)
         public mutating func next() async throws -> Element? {
-            do { return try await queue.get() } catch QueueError.finished { return nil }
+            if !queue.counts.hasFreeItem, try await !queue.counts.waitForItem() { return nil }
+            return queue.remove()
         }
 
         /// The next item, with the isolation of the caller.
+        @inlinable
+        @inline(__always)
         public mutating func next(isolation: isolated (any Actor)?) async throws(any Error) -> Element? {
-            do { return try await queue.get() } catch QueueError.finished { return nil }
+            if !queue.counts.hasFreeItem, try await !queue.counts.waitForItem() { return nil }
+            return queue.remove()
         }
     }
 
     /// Iterates over the items, which are taken out.
     ///
     /// Several tasks may iterate: each item goes to one of them.
+    @inlinable
     public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(queue: self) }
 }
 
