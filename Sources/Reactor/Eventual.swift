@@ -4,21 +4,17 @@
 //   * The result is set once, on any thread, by whoever comes first; that alone decides what is read.
 //   * Who waits, waits on the loop. Being told (waking, calling back) happens there as well, after the result was set and
 //     in the order of registration.
-//   * The result has no type here: code that is generic over it would ask the runtime for its metadata at every step,
-//     which for one task was 30,000 instructions.
+//   * This class knows no type, and is no generic one: code that is generic asks the runtime for its types at every step,
+//     which for one task was 30,000 instructions. See `EventualValue` for the value.
 
 internal import CReactor
 internal import Synchronization
 
-/// A result that is set once, and those who wait for it.
+/// A result that is set once, and those who wait for it: all of it but the value.
+// SAFETY: what changes is guarded as said at each.
 @safe
-package final class Eventual: Sendable {
-    /// What is completed, for messages.
-    package enum Subject: Sendable {
-        case future(file: StaticString, line: UInt)
-        case task(name: String?, file: StaticString, line: UInt)
-    }
-
+@usableFromInline
+package class Eventual: @unchecked Sendable {
     private enum State {
         static let pending: UInt8 = 0
         /// Somebody is setting it.
@@ -28,59 +24,47 @@ package final class Eventual: Sendable {
     }
 
     /// The loop on which is waited.
-    package let loop: EventLoop
-    private let subject: Subject
-    private let state = Atomic<UInt8>(State.pending)
-    private let observed = Atomic<Bool>(false)
+    @usableFromInline package final let loop: EventLoop
+    /// Where it was made.
+    package final let file: StaticString
+    package final let line: UInt
+    /// The value, if it is small and nothing but bytes; else the box that it is in.
     // SAFETY: written once, by whoever took the state from `pending`, and read only when the state says so.
-    private nonisolated(unsafe) var value: (any Sendable)?
-    private nonisolated(unsafe) var error: (any Error)?
+    @usableFromInline @exclusivity(unchecked) final var words: (UInt, UInt) = (0, 0)
+    // SAFETY: as above.
+    @usableFromInline @exclusivity(unchecked) final var box: AnyObject?
+    private final let state = Atomic<UInt8>(State.pending)
+    private final let observed = Atomic<Bool>(false)
+    // SAFETY: written once, by whoever took the state from `pending`, and read only when the state says so.
+    @exclusivity(unchecked) private final var error: (any Error)?
     // SAFETY: used on the loop's thread only.
-    private nonisolated(unsafe) var waiters: Waiters?
-    private nonisolated(unsafe) var record: TaskRecord?
+    @exclusivity(unchecked) private final var waiters: WaitQueue?
+    // SAFETY: as above.
+    @exclusivity(unchecked) private final var entries: [EventualEntry] = []
 
     /// Something to be completed, on the loop that runs here.
-    package init(_ subject: Subject, record: TaskRecord? = nil, here loop: EventLoop) {
-        require(loop.isCurrent, "An Eventual was bound to an EventLoop that does not run here.")
-        self.loop = loop
-        self.subject = subject
-        unsafe self.record = record
+    package init(here loop: EventLoop, _ file: StaticString, _ line: UInt) {
+        require(loop.isCurrent, "A future or a task was bound to an EventLoop that does not run here.")
+        (self.loop, self.file, self.line) = (loop, file, line)
     }
 
-    deinit {
-        guard let error = failure, !observed.load(ordering: .relaxed), !(error is CancellationError) else { return }
-        switch subject {
-        case .future(let file, let line): loop.reportAnywhere(.unobservedError(error), "the future of \(file):\(line)")
-        case .task(let name, let file, let line):
-            loop.reportAnywhere(
-                .unobservedError(error),
-                "\(name.map { "task \($0)" } ?? "the task") of \(file):\(line)"
-            )
-        }
+    deinit { reportUnlessObserved("the future") }
+
+    /// Reports an error that nobody has seen, once the last reference has gone.
+    final func reportUnlessObserved(_ title: @autoclosure () -> String) {
+        guard let failure, !observed.load(ordering: .relaxed), !(failure is CancellationError) else { return }
+        observe()
+        loop.reportAnywhere(.unobservedError(failure), "\(title()) of \(file):\(line)")
     }
+
+    /// The task whose end it is, if it is one.
+    package var task: TaskRecord? { nil }
 
     // MARK: The result
 
-    /// Sets the value, if there is no result; says whether it did.
-    @discardableResult
-    package func succeed(_ value: any Sendable) -> Bool {
-        guard begin() else { return false }
-        unsafe self.value = value
-        end(State.succeeded)
-        return true
-    }
-
-    /// Sets the error, if there is no result; says whether it did.
-    @discardableResult
-    package func fail(_ error: any Error) -> Bool {
-        guard begin() else { return false }
-        unsafe self.error = error
-        end(State.failed)
-        return true
-    }
-
-    /// Whoever is told that it came too late finds the result set.
-    private func begin() -> Bool {
+    /// Takes the right to set the result; whoever is told that it came too late finds the result set.
+    @usableFromInline
+    final func begin() -> Bool {
         if state.compareExchange(expected: State.pending, desired: State.beingSet, ordering: .relaxed).exchanged {
             return true
         }
@@ -88,73 +72,103 @@ package final class Eventual: Sendable {
         return false
     }
 
-    private func end(_ state: UInt8) {
-        self.state.store(state, ordering: .releasing)
-        if unsafe creactor_current_loop() == loop.core.identity {
-            unsafe waiters?.tell(loop)
+    /// The value was set, by whoever had the right to.
+    @usableFromInline
+    final func endsWithValue() { end(State.succeeded) }
+
+    /// Sets the error, if there is no result; says whether it did.
+    @discardableResult
+    @usableFromInline
+    package final func fail(_ error: any Error) -> Bool {
+        guard begin() else { return false }
+        unsafe self.error = error
+        end(State.failed)
+        return true
+    }
+
+    private final func end(_ newState: UInt8) {
+        state.store(newState, ordering: .releasing)
+        if isHere {
+            hasEnded()
         } else {
             // A loop that is closed has nobody who waits.
-            _ = unsafe loop.core.submit { [self] loop in unsafe waiters?.tell(loop) }
+            _ = unsafe loop.core.submit { [self] _ in hasEnded() }
         }
     }
+
+    private final var isHere: Bool { unsafe creactor_current_loop() == loop.core.identity }
+
+    /// Tells those who wait; on the loop.
+    func hasEnded() { tell() }
 
     /// Whether there is a result.
-    package var isDone: Bool { state.load(ordering: .acquiring) >= State.succeeded }
+    @usableFromInline
+    package final var isDone: Bool { state.load(ordering: .acquiring) >= State.succeeded }
+
+    /// Whether the result is a value.
+    @usableFromInline
+    final var hasSucceeded: Bool { state.load(ordering: .acquiring) == State.succeeded }
 
     /// The error, if the result is one.
-    package var failure: (any Error)? { state.load(ordering: .acquiring) == State.failed ? unsafe error : nil }
-
-    /// The value, or nil as long as there is no result.
-    ///
-    /// - Throws: The error.
-    package func get() throws -> (any Sendable)? {
-        switch state.load(ordering: .acquiring) {
-        case State.succeeded: return unsafe value
-        case State.failed: throw unsafe error!
-        default: return nil
-        }
-    }
+    @usableFromInline
+    package final var failure: (any Error)? { state.load(ordering: .acquiring) == State.failed ? unsafe error : nil }
 
     /// Notes that somebody has seen the result, or will.
-    package func observe() { observed.store(true, ordering: .relaxed) }
+    @usableFromInline
+    package final func observe() { observed.store(true, ordering: .relaxed) }
 
     // MARK: Waiting
 
     /// Waits until there is a result.
     ///
     /// - Throws: `CancellationError` if the waiting task was cancelled, or if the loop ends.
-    package func wait() async throws {
-        if Isolation.exists(#isolation), unsafe creactor_current_loop() == loop.core.identity {
-            while !isDone { try await unsafe line.wait() }
+    @usableFromInline
+    package final func wait() async throws {
+        if Isolation.exists(#isolation), isHere {
+            while !isDone {
+                let queue = unsafe queue
+                defer { unsafe recycle(queue) }
+                try await queue.wait()
+            }
         } else {
             try await wait(on: loop)
         }
     }
 
-    private func wait(on loop: isolated EventLoop) async throws {
-        while !isDone { try await unsafe line.wait() }
+    private final func wait(on loop: isolated EventLoop) async throws {
+        while !isDone { try await unsafe queue.wait() }
     }
 
     // SAFETY: on the loop.
     @unsafe
-    private var line: WaitQueue { unsafe made().line(record) }
+    private final var queue: WaitQueue {
+        if let waiters = unsafe waiters { return waiters }
+        // PERF: a task that is awaited at once makes no line of its own. (spawn and await)
+        let queue = unsafe loop.core.spareLine.take() ?? WaitQueue("Future")
+        unsafe queue.record = task
+        unsafe waiters = queue
+        return queue
+    }
 
+    /// Gives back a line that nobody needs any more.
+    // SAFETY: on the loop.
     @unsafe
-    private func made() -> Waiters {
-        let all = unsafe waiters ?? Waiters()
-        unsafe waiters = all
-        return all
+    private final func recycle(_ queue: WaitQueue) {
+        guard isDone, !queue.hasPlaces, unsafe waiters === queue, unsafe loop.core.acceptsWaits else { return }
+        unsafe waiters = nil
+        unsafe queue.record = nil
+        unsafe loop.core.spareLine = queue
     }
 
     /// Has `body` called on the loop when there is a result, in the order of registration: in a turn of its own, or, if it
     /// is `atOnce`, before tasks that wait go on.
-    package func onCompletion(
+    package final func onCompletion(
         _ callback: EventualCallback,
         atOnce: Bool,
         _ body: @escaping @Sendable (isolated EventLoop) -> Void
     ) {
         let entry = EventualEntry(callback: callback, isAtOnce: atOnce, body: Crossing.submitted(body))
-        if unsafe creactor_current_loop() == loop.core.identity {
+        if isHere {
             unsafe add(entry)
         } else {
             _ = unsafe loop.core.submit { [self] _ in unsafe add(entry) }
@@ -162,9 +176,33 @@ package final class Eventual: Sendable {
     }
 
     @unsafe
-    private func add(_ entry: EventualEntry) {
-        unsafe made().add(entry)
-        if isDone { unsafe waiters?.tell(loop) }
+    private final func add(_ entry: EventualEntry) {
+        // What was taken back is not kept for as long as nothing happens.
+        if unsafe entries.count >= 16 { unsafe entries.removeAll { !$0.callback.isWanted } }
+        unsafe entries.append(entry)
+        if isDone { tell() }
+    }
+
+    private final func tell() {
+        guard unsafe !entries.isEmpty else {
+            unsafe waiters?.wakeAll()
+            return
+        }
+        let entries = unsafe entries
+        unsafe self.entries = []
+        for entry in entries where entry.isAtOnce && entry.callback.isWanted { call(entry) }
+        unsafe waiters?.wakeAll()
+        for entry in entries where !entry.isAtOnce {
+            _ = unsafe loop.core.scheduleSoon(
+                { [self] in if entry.callback.isWanted { call(entry) } },
+                site: CallSite(file: #fileID, line: #line)
+            )
+        }
+    }
+
+    private final func call(_ entry: EventualEntry) {
+        // The closures cannot throw; the type that they have to cross is one that may.
+        do { try entry.body(loop) } catch { unsafe loop.core.report(.uncaughtError(error), "a done callback") }
     }
 }
 
@@ -185,42 +223,4 @@ private struct EventualEntry: @unchecked Sendable {
     let callback: EventualCallback
     let isAtOnce: Bool
     let body: (EventLoop) throws -> Void
-}
-
-/// Who waits for a completion, on its loop.
-private final class Waiters {
-    private var line: WaitQueue?
-    private var entries: [EventualEntry] = []
-
-    func line(_ record: TaskRecord?) -> WaitQueue {
-        if let line { return line }
-        let line = WaitQueue("Future")
-        line.record = record
-        self.line = line
-        return line
-    }
-
-    func add(_ entry: EventualEntry) {
-        // What was taken back is not kept for as long as nothing happens.
-        if entries.count >= 16 { entries.removeAll { !$0.callback.isWanted } }
-        entries.append(entry)
-    }
-
-    func tell(_ loop: EventLoop) {
-        let entries = entries
-        self.entries = []
-        for entry in entries where entry.isAtOnce && entry.callback.isWanted { call(entry, loop) }
-        line?.wakeAll()
-        for entry in entries where !entry.isAtOnce {
-            _ = unsafe loop.core.scheduleSoon(
-                { [self] in if entry.callback.isWanted { call(entry, loop) } },
-                site: CallSite(file: #fileID, line: #line)
-            )
-        }
-    }
-
-    private func call(_ entry: EventualEntry, _ loop: EventLoop) {
-        // The closures cannot throw; the type that they have to cross is one that may.
-        do { try entry.body(loop) } catch { unsafe loop.core.report(.uncaughtError(error), "a done callback") }
-    }
 }

@@ -44,6 +44,7 @@ extension LoopCore {
         report.handles = closeHandles()
         memory?.loopIsClosing()
         parked.cancelAll()
+        spareLine = nil
         mainQueue?.close()
         handles.closeAll()
         // SAFETY: the loop is open until `uv_loop_close` succeeds, and every handle on it is closing.

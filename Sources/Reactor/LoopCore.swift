@@ -88,6 +88,8 @@ final class LoopCore {
     let parked = Parked()
     /// What was spawned on the loop and has not ended.
     let spawned = SpawnedTasks()
+    /// A line in which nobody waits, for the next task that is awaited.
+    var spareLine: WaitQueue?
     /// Whether the run is over and its tasks are being ended.
     var isEnding = false
     /// How many jobs sleep on the loop, which go on elsewhere if it closes.

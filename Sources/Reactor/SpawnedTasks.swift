@@ -3,104 +3,146 @@
 
 internal import CReactor
 
-/// A spawned task, as its loop knows it.
+/// A spawned task, as its loop knows it, and its end.
+// SAFETY: what changes is guarded as said at each.
 @safe
-package final class TaskRecord {
+@usableFromInline
+package final class TaskRecord: Eventual, @unchecked Sendable {
     /// The place in the order of spawning.
     package let number: UInt64
     /// The name that it was given.
     package let name: String?
-    /// Where it was spawned.
-    package let file: StaticString
-    package let line: UInt
-    /// The task, from when it was made.
-    fileprivate var handle: Task<Void, Never>?
-    // SAFETY: compared, never followed. The task lives as long as it is listed.
-    private var task: UnsafeRawPointer?
+    /// The task.
+    // SAFETY: set before anybody gets this, and not changed.
+    @exclusivity(unchecked) private var handle: Task<Void, Never>?
+    // SAFETY: compared, never followed. The task lives as long as this holds it.
+    @exclusivity(unchecked) private var address: UnsafeRawPointer?
 
     // The loop's list.
-    fileprivate var next: TaskRecord?
-    // SAFETY: the one before holds this one, and names itself here as long as it does.
-    fileprivate unowned(unsafe) var previous: TaskRecord?
+    // SAFETY: used on the loop's thread only.
+    @exclusivity(unchecked) fileprivate var next: TaskRecord?
+    // SAFETY: as above. The one before holds this one, and names itself here as long as it does.
+    @exclusivity(unchecked) fileprivate unowned(unsafe) var previous: TaskRecord?
 
-    fileprivate init(_ number: UInt64, _ name: String?, _ file: StaticString, _ line: UInt) {
-        (self.number, self.name, self.file, self.line) = (number, name, file, line)
+    /// Lists a task that is about to be made on the loop that runs here.
+    @usableFromInline
+    package init(here loop: EventLoop, name: String?, _ file: StaticString, _ line: UInt) {
+        number = unsafe loop.core.spawned.nextNumber()
+        self.name = name
+        super.init(here: loop, file, line)
+        unsafe loop.core.spawned.add(self)
     }
 
-    /// The task has begun to run; called by itself.
-    package func begins() { unsafe task = creactor_current_task() }
+    deinit { reportUnlessObserved(name.map { "task \($0)" } ?? "the task") }
+
+    /// The task was made, and may even have ended.
+    @usableFromInline
+    func hasBegun(_ task: Task<Void, Never>) {
+        unsafe handle = task
+        // SAFETY: a task's handle is the address of the task.
+        unsafe address = unsafe unsafeBitCast(task, to: UnsafeRawPointer.self)
+        if unsafe loop.core.spawned.isEnding { task.cancel() }
+    }
+
+    /// An eager task has begun to run; called by itself.
+    @usableFromInline
+    func begins() {
+        if loop.isCurrent { unsafe address = unsafe creactor_current_task() }
+    }
+
+    /// Cancels the task; any thread.
+    package func cancel() { unsafe handle?.cancel() }
+
+    /// Whether the task was cancelled; any thread.
+    package var isCancelled: Bool { unsafe handle?.isCancelled ?? false }
 
     /// Whether the calling task is this one.
-    package var isCurrent: Bool { unsafe task != nil && task == creactor_current_task() }
+    package var isCurrent: Bool { unsafe address != nil && address == creactor_current_task() }
+
+    /// Whether the calling task would wait for its own end.
+    @usableFromInline
+    package var isAwaitedByItself: Bool { !isDone && isCurrent }
 
     /// Whether a task that waits is this one.
-    func isTask(_ other: UInt?) -> Bool { unsafe other != nil && task.map { UInt(bitPattern: $0) } == other }
+    func isTask(_ other: UInt?) -> Bool { unsafe other != nil && address.map { UInt(bitPattern: $0) } == other }
 
     /// The name, or the number for who has none.
-    package var title: String { name ?? "#\(number)" }
+    package var shortTitle: String { name ?? "#\(number)" }
+
+    override package var task: TaskRecord? { self }
+
+    override func hasEnded() {
+        if unsafe loop.core.isEnding, let failure, !(failure is CancellationError) {
+            let subject = "task \(shortTitle), which the end of the run cancelled"
+            unsafe loop.core.report(.uncaughtError(failure), subject)
+            observe()
+        }
+        super.hasEnded()
+        unsafe loop.core.spawned.remove(self)
+    }
 }
 
 /// The unfinished tasks of a loop that were spawned with `AsyncIO.spawn`, oldest first.
 @safe
 package final class SpawnedTasks {
-    private var first: TaskRecord?
-    // SAFETY: in the list that `first` begins, whose records hold one another.
-    private unowned(unsafe) var last: TaskRecord?
-    private var lastNumber: UInt64 = 0
+    // An exclusivity check at run time would take longer than what it checks, and find nothing.
+    // SAFETY: used on the loop's thread only.
+    @exclusivity(unchecked) private var first: TaskRecord?
+    // SAFETY: as above. In the list that `first` begins, whose records hold one another.
+    @exclusivity(unchecked) private unowned(unsafe) var last: TaskRecord?
+    // SAFETY: as above.
+    @exclusivity(unchecked) private var lastNumber: UInt64 = 0
+    // SAFETY: as above.
+    @exclusivity(unchecked) private var listed = 0
     /// Called when the last one has ended, while somebody waits for that.
     var onEmpty: (() -> Void)?
     /// Whether what is spawned from here on is cancelled at once.
-    private var isEnding = false
+    private(set) fileprivate var isEnding = false
 
     /// How many have not ended.
-    package private(set) var count = 0
+    package var count: Int { unsafe listed }
 
-    /// Lists a task that is about to be made.
-    package func add(name: String?, file: StaticString, line: UInt) -> TaskRecord {
-        lastNumber += 1
-        count += 1
-        let record = TaskRecord(lastNumber, name, file, line)
-        if let last = unsafe last {
-            last.next = record
-            unsafe record.previous = last
-        } else {
-            first = record
-        }
-        unsafe last = record
-        return record
+    fileprivate func nextNumber() -> UInt64 {
+        unsafe lastNumber += 1
+        return unsafe lastNumber
     }
 
-    /// The task was made, and may even have ended.
-    package func made(_ record: TaskRecord, _ task: Task<Void, Never>) {
-        record.handle = task
-        if isEnding { task.cancel() }
+    /// Lists a task that is about to be made.
+    fileprivate func add(_ record: TaskRecord) {
+        unsafe listed += 1
+        if let last = unsafe last {
+            unsafe last.next = record
+            unsafe record.previous = last
+        } else {
+            unsafe first = record
+        }
+        unsafe last = record
     }
 
     /// A task has ended.
-    package func remove(_ record: TaskRecord) {
-        let next = record.next.take()
+    fileprivate func remove(_ record: TaskRecord) {
+        let next = unsafe record.next.take()
         let previous = unsafe record.previous
         if let next { unsafe next.previous = previous } else { unsafe last = previous }
-        if let previous { previous.next = next } else { first = next }
+        if let previous { unsafe previous.next = next } else { unsafe first = next }
         unsafe record.previous = nil
-        record.handle = nil
-        count -= 1
-        if count == 0 { onEmpty?() }
+        unsafe listed -= 1
+        if unsafe listed == 0 { onEmpty?() }
     }
 
     /// Cancels all, oldest first, and what is spawned later.
     func cancelAll() {
         isEnding = true
-        for record in all { record.handle?.cancel() }
+        for record in all { record.cancel() }
     }
 
     /// All, oldest first.
     package var all: [TaskRecord] {
         var records: [TaskRecord] = []
-        var record = first
+        var record = unsafe first
         while let here = record {
             records.append(here)
-            record = here.next
+            record = unsafe here.next
         }
         return records
     }

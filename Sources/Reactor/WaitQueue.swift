@@ -21,8 +21,8 @@ private final class Place: Park {
 
     override func explain() -> WaitReason {
         guard let line = unsafe line else { return super.explain() }
-        guard let record = line.record else { return WaitReason(text: "\(line.name)") }
-        return WaitReason(text: "task \(record.title)", tasks: [record])
+        guard let record = unsafe line.record else { return WaitReason(text: "\(line.name)") }
+        return WaitReason(text: "task \(record.shortTitle)", tasks: [record])
     }
 }
 
@@ -35,11 +35,14 @@ package final class WaitQueue {
     /// What waits here, for messages.
     fileprivate let name: StaticString
     /// The task for whose end this is the line.
-    package var record: TaskRecord?
-    private var first: Place?
+    // SAFETY: here as in the others, a check of exclusivity at run time would find nothing: they are used on one thread.
+    @exclusivity(unchecked) package var record: TaskRecord?
+    // SAFETY: as above.
+    @exclusivity(unchecked) private var first: Place?
     // SAFETY: in the list that `first` begins, whose places hold one another.
-    private unowned(unsafe) var last: Place?
-    private var spare: Place?
+    @exclusivity(unchecked) private unowned(unsafe) var last: Place?
+    // SAFETY: as above.
+    @exclusivity(unchecked) private var spare: Place?
     // SAFETY: a number, and changed on one thread: a check of it at run time would find nothing.
     @usableFromInline @exclusivity(unchecked) var places = 0
 
@@ -56,20 +59,20 @@ package final class WaitQueue {
 
     deinit {
         // Not left to the places, each of which would let go the next from within: a long line would be a deep stack.
-        while let place = first { first = place.nextInLine.take() }
+        while let place = unsafe first { unsafe first = place.nextInLine.take() }
     }
 
     /// Whether nobody waits who can still be woken.
     package var isEmpty: Bool {
         dropEnded()
-        return first == nil
+        return unsafe first == nil
     }
 
     /// How many wait who can still be woken.
     ///
     /// Walks along the whole line; ``length`` does not, and is never less.
     package var count: Int {
-        var place = first
+        var place = unsafe first
         while let here = place {
             place = here.nextInLine
             if !here.isOccupied { remove(here) }
@@ -103,7 +106,7 @@ package final class WaitQueue {
     /// - Returns: Whether one waited.
     @discardableResult
     package func wakeFirst() -> Bool {
-        while let place = first {
+        while let place = unsafe first {
             require(!place.isOccupied || place.core.isCurrent, usedByTwo)
             removeFirst(place)
             if place.wake() { return true }
@@ -138,7 +141,7 @@ package final class WaitQueue {
         }
         dropEnded()
         let place: Place
-        if let free = spare.take(), free.core === core { place = free } else { place = Place(core) }
+        if let free = unsafe spare.take(), free.core === core { place = free } else { place = Place(core) }
         if let last = unsafe last { require(last.core === core, usedByTwo) }
         try place.beginWait()
         place.isInLine = true
@@ -147,7 +150,7 @@ package final class WaitQueue {
             last.nextInLine = place
             unsafe place.previousInLine = last
         } else {
-            first = place
+            unsafe first = place
         }
         unsafe last = place
         unsafe places += 1
@@ -157,12 +160,12 @@ package final class WaitQueue {
     /// The task has been woken, or was cancelled and is still in line.
     private func leave(_ place: Place) {
         if place.isInLine { remove(place) }
-        spare = place
+        unsafe spare = place
     }
 
     private func removeFirst(_ place: Place) {
-        first = place.nextInLine.take()
-        if let next = first { unsafe next.previousInLine = nil } else { unsafe last = nil }
+        unsafe first = place.nextInLine.take()
+        if let next = unsafe first { unsafe next.previousInLine = nil } else { unsafe last = nil }
         place.isInLine = false
         unsafe places -= 1
     }
@@ -179,6 +182,6 @@ package final class WaitQueue {
 
     /// Drops those at the front who were cancelled and have not run yet.
     private func dropEnded() {
-        while let place = first, !place.isOccupied { removeFirst(place) }
+        while let place = unsafe first, !place.isOccupied { removeFirst(place) }
     }
 }

@@ -72,7 +72,7 @@ extension LoopCore {
         var sightings = records.map { record in
             TaskSighting(
                 record: record,
-                title: record.title,
+                title: record.shortTitle,
                 reason: takeReason { record.isTask($0) },
                 isCurrent: record.isCurrent
             )

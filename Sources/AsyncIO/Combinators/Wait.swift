@@ -90,13 +90,13 @@ private final class Progress {
 extension Loops {
     /// The tasks, each once, which must be of the loop that runs here.
     static func each<Value>(of tasks: [LoopTask<Value>], on loop: EventLoop, _ what: String) -> [LoopTask<Value>] {
-        var seen: Set<ObjectIdentifier> = []
+        var seen: Set<LoopTask<Value>> = []
         return tasks.filter { task in
             precondition(
                 task.loop === loop,
                 "\(what) was given a task of another EventLoop. Await its value in a task of this one, and name that."
             )
-            return seen.insert(ObjectIdentifier(task)).inserted
+            return seen.insert(task).inserted
         }
     }
 }

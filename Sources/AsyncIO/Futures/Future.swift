@@ -14,14 +14,20 @@ internal import Reactor
 /// ``EventLoop/Configuration/onIssue``, unless it is a cancellation.
 ///
 /// The corresponding asyncio names are `asyncio.Future` and `concurrent.futures.Future`.
-public final class Future<Value: Sendable>: Sendable {
+public struct Future<Value: Sendable>: Sendable, Hashable {
     let eventual: Eventual
     private let cancelsWithAwaiter: Bool
 
     init(here loop: EventLoop, cancelsWithAwaiter: Bool, _ file: StaticString, _ line: UInt) {
         self.cancelsWithAwaiter = cancelsWithAwaiter
-        eventual = Eventual(.future(file: file, line: line), here: loop)
+        eventual = Eventual(here: loop, file, line)
     }
+
+    /// Whether both are the same future.
+    public static func == (a: Future, b: Future) -> Bool { a.eventual === b.eventual }
+
+    /// By which future it is.
+    public func hash(into hasher: inout Hasher) { hasher.combine(ObjectIdentifier(eventual)) }
 
     /// The loop on which tasks wait for it and callbacks run.
     public var loop: EventLoop { eventual.loop }
@@ -52,7 +58,7 @@ public final class Future<Value: Sendable>: Sendable {
     public var value: Value {
         get async throws {
             do {
-                return try await eventual.value()
+                return try await eventual.value(as: Value.self)
             } catch {
                 if cancelsWithAwaiter && !isDone && Task.isCancelled { cancel() }
                 throw error
@@ -101,34 +107,14 @@ public final class FutureCallback: Sendable {
 }
 
 extension Eventual {
-    /// The value, when it is there.
-    ///
-    /// Of a task, which itself must not wait for it, if there is a record.
-    func value<Value>(of record: LoopBound<TaskRecord>? = nil) async throws -> Value {
-        if !isDone, let record, try await isCurrent(record) { throw TaskError.awaitsItself }
-        observe()
-        while true {
-            if let value = try get() { return value as! Value }
-            try await wait()
-        }
-    }
-
-    private func isCurrent(_ record: LoopBound<TaskRecord>) async throws -> Bool {
-        if let here = record.ifHere { return here.isCurrent }
-        return await Eventual.isCurrent(record, on: loop)
-    }
-
-    private static func isCurrent(_ record: LoopBound<TaskRecord>, on loop: isolated EventLoop) -> Bool {
-        record.value(on: loop).isCurrent
-    }
-
-    /// The result if it is there.
-    func result<Value>() -> Result<Value, any Error>? {
+    /// The result, when there is one; asking counts as having seen it.
+    func result<Value: Sendable>() -> Result<Value, any Error>? {
         guard isDone else { return nil }
         observe()
-        return Result { try get() as! Value }
+        return Result { try get(as: Value.self)! }
     }
 
+    /// Has `body` called on the loop when there is a result.
     func onComplete<Value: Sendable>(
         _ body: @escaping @Sendable (isolated EventLoop, Result<Value, any Error>) -> Void
     ) -> FutureCallback {

@@ -1,28 +1,32 @@
 // Tasks that a loop knows: it cancels and awaits them when its run ends, which it cannot do with a bare `Task { }`.
 
+public import Reactor
+
 /// A task that was spawned on a loop.
 ///
-/// It may be dropped; the task goes on. Any thread. An error that it throws, if nobody has awaited or asked for it when
+/// It may be dropped; the task goes on. Any thread. Two are equal if they are the same task. An error that it throws, if nobody has awaited or asked for it when
 /// the last reference goes, is reported to the loop's ``EventLoop/Configuration/onIssue``.
 ///
 /// The corresponding asyncio name is `asyncio.Task`.
-public final class LoopTask<Value: Sendable>: Sendable {
-    let eventual: Eventual
-    private let task: Task<Void, Never>
-    private let record: LoopBound<TaskRecord>
+public struct LoopTask<Value: Sendable>: Sendable, Hashable {
+    @usableFromInline let record: TaskRecord
+
+    @inlinable
+    init(_ record: TaskRecord) { self.record = record }
 
     /// The name that it was given, for messages.
     ///
     /// The corresponding asyncio name is `Task.get_name`.
-    public let name: String?
+    public var name: String? { record.name }
 
-    fileprivate init(_ spawned: Spawned, _ name: String?) {
-        self.name = name
-        (eventual, record, task) = (spawned.eventual, spawned.record, spawned.task)
-    }
+    /// Whether both are the same task.
+    public static func == (a: LoopTask, b: LoopTask) -> Bool { a.record === b.record }
+
+    /// By which task it is.
+    public func hash(into hasher: inout Hasher) { hasher.combine(ObjectIdentifier(record)) }
 
     /// What the loop knows of it, if this is that loop.
-    var recordIfHere: TaskRecord? { record.ifHere }
+    var recordIfHere: TaskRecord? { loop.isCurrent ? record : nil }
 
     /// Has `body` called when the task has ended, before those go on who wait for it, and within this call if it has
     /// ended already; counts as nothing.
@@ -32,16 +36,16 @@ public final class LoopTask<Value: Sendable>: Sendable {
         _ body: @escaping @Sendable (isolated EventLoop, (any Error)?) -> Void
     ) -> EventualCallback {
         let callback = EventualCallback()
-        if eventual.isDone {
-            body(loop, eventual.failure)
+        if record.isDone {
+            body(loop, record.failure)
         } else {
-            eventual.onCompletion(callback, atOnce: true) { [eventual] loop in body(loop, eventual.failure) }
+            record.onCompletion(callback, atOnce: true) { [record] loop in body(loop, record.failure) }
         }
         return callback
     }
 
     /// The loop that it was spawned on.
-    public var loop: EventLoop { eventual.loop }
+    public var loop: EventLoop { record.loop }
 
     /// The result, when the task has ended.
     ///
@@ -51,28 +55,33 @@ public final class LoopTask<Value: Sendable>: Sendable {
     /// - Throws: What the task throws; ``TaskError/awaitsItself`` in the task itself; `CancellationError` as said, or if
     ///   the loop ends.
     public var value: Value {
-        get async throws { try await eventual.value(of: record) }
+        @inlinable
+        @inline(__always)
+        get async throws {
+            if record.isAwaitedByItself { throw TaskError.awaitsItself }
+            return try await record.value(as: Value.self)
+        }
     }
 
     /// The result if the task has ended; nil as long as it has not.
     ///
     /// Asking counts as having seen an error. The corresponding asyncio names are `Task.result` and `Task.exception`.
-    public var result: Result<Value, any Error>? { eventual.result() }
+    public var result: Result<Value, any Error>? { record.result() }
 
     /// Whether the task has ended.
     ///
     /// The corresponding asyncio name is `Task.done`.
-    public var isDone: Bool { eventual.isDone }
+    public var isDone: Bool { record.isDone }
 
     /// Cancels the task.
     ///
     /// It ends when it notices, which every wait of this library does at once. Any thread.
     ///
     /// The corresponding asyncio name is `Task.cancel`.
-    public func cancel() { task.cancel() }
+    public func cancel() { record.cancel() }
 
     /// Whether it was cancelled; it may not have ended yet.
-    public var isCancelled: Bool { task.isCancelled }
+    public var isCancelled: Bool { record.isCancelled }
 
     /// Has `body` called on the loop when the task has ended: see ``Future/onComplete(_:)``.
     ///
@@ -81,7 +90,7 @@ public final class LoopTask<Value: Sendable>: Sendable {
     public func onComplete(
         _ body: @escaping @Sendable (isolated EventLoop, Result<Value, any Error>) -> Void
     ) -> FutureCallback {
-        eventual.onComplete(body)
+        record.onComplete(body)
     }
 }
 
@@ -112,6 +121,7 @@ public enum TaskError: Error, Hashable, Sendable, CustomStringConvertible {
 ///
 /// The corresponding asyncio name is `asyncio.create_task`, with its `eager_start`.
 @discardableResult
+@inlinable
 public nonisolated func spawn<Value: Sendable>(
     name: String? = nil,
     eager: Bool = false,
@@ -120,70 +130,36 @@ public nonisolated func spawn<Value: Sendable>(
     @_inheritActorContext(always) _ body: @escaping @Sendable @isolated(any) () async throws -> Value
 ) -> LoopTask<Value> {
     let loop = Loops.here("AsyncIO.spawn", fileID, line)
-    // A body that is isolated to nothing stays on the loop by preferring it.
-    let preference = body.isolation == nil ? loop.taskExecutor : nil
-    let spawned = loop.assumeIsolated { start(name, eager, preference, fileID, line, on: $0) { try await body() } }
-    return LoopTask(spawned, name)
-}
-
-/// What a task is made of, whatever its result.
-private struct Spawned {
-    let eventual: Eventual
-    let record: LoopBound<TaskRecord>
-    let task: Task<Void, Never>
-}
-
-/// Not generic, as generic code asks the runtime for its types at every step.
-private func start(
-    _ name: String?,
-    _ eager: Bool,
-    _ preference: (any TaskExecutor)?,
-    _ file: StaticString,
-    _ line: UInt,
-    on loop: isolated EventLoop,
-    _ body: @escaping @Sendable () async throws -> any Sendable
-) -> Spawned {
-    let newRecord = loop.spawned.add(name: name, file: file, line: line)
-    let record = LoopBound(newRecord, on: loop)
-    let eventual = Eventual(.task(name: name, file: file, line: line), record: newRecord, here: loop)
-    let deadline = Deadline.inherited
-    let finish: @Sendable (isolated EventLoop) async -> Void = { loop in
-        let record = record.value(on: loop)
-        record.begins()
-        do {
-            let value = try await deadline == nil ? body() : run(body, until: deadline)
-            eventual.succeed(value)
-        } catch {
-            if loop.isEnding, !(error is CancellationError) {
-                loop.report(.uncaughtError(error), "task \(record.title), which the end of the run cancelled")
-                eventual.observe()
-            }
-            eventual.fail(error)
-        }
-        loop.spawned.remove(record)
+    let record = TaskRecord(here: loop, name: name, fileID, line)
+    if let deadline = Deadline.inherited {
+        Spawning.begin(record, name, eager: eager, bounded(body, by: deadline, on: loop))
+    } else {
+        Spawning.begin(record, name, eager: eager, body)
     }
-    let task =
-        switch (preference, eager) {
-        case (let preference?, false): Task(name: name, executorPreference: preference) { await finish(loop) }
-        case (let preference?, true): Task.immediate(name: name, executorPreference: preference) { await finish(loop) }
-        case (nil, false): Task(name: name) { await finish(loop) }
-        case (nil, true): Task.immediate(name: name) { await finish(loop) }
-        }
-    loop.spawned.made(newRecord, task)
-    return Spawned(eventual: eventual, record: record, task: task)
+    return LoopTask(record)
 }
 
-/// Runs the body of a task that has inherited a deadline.
-private func run(
-    _ body: @escaping @Sendable () async throws -> any Sendable,
-    until deadline: LoopInstant?
-) async throws -> any Sendable {
-    try await Deadline.run(until: deadline) { _ in try await body() }
+/// The body of a task that has inherited a deadline, on its loop.
+@usableFromInline
+nonisolated func bounded<Value: Sendable>(
+    _ body: @escaping @Sendable @isolated(any) () async throws -> Value,
+    by deadline: LoopInstant,
+    on loop: EventLoop
+) -> @Sendable @isolated(any) () async throws -> Value {
+    func bounded(on loop: isolated EventLoop) -> @Sendable @isolated(any) () async throws -> Value {
+        {
+            _ = loop
+            return try await Deadline.run(until: deadline) { _ in try await body() }
+        }
+    }
+    return loop.assumeIsolated { bounded(on: $0) }
 }
 
 /// The loop of the caller.
+@usableFromInline
 enum Loops {
     /// The loop that runs here, or a sentence that says what to do.
+    @usableFromInline
     static func here(_ what: String, _ file: StaticString = #fileID, _ line: UInt = #line) -> EventLoop {
         guard let loop = EventLoop.current else { fatalError(mistake(what), file: file, line: line) }
         return loop

@@ -14,7 +14,7 @@ extension AsyncIOTests {
                 ]
                 let order = Recorder<String>()
                 for try await task in AsyncIO.asCompleted(tasks) {
-                    let index = try #require(tasks.firstIndex { $0 === task })
+                    let index = try #require(tasks.firstIndex { $0 == task })
                     #expect(task.isDone)
                     order.append("\(index) \(loop.elapsed.components.seconds)")
                 }
@@ -109,7 +109,7 @@ extension AsyncIOTests {
                 try await AsyncIO.sleep(for: .seconds(8))
                 var iterator = sequence.makeAsyncIterator()
                 let first = try await iterator.next()
-                #expect(first === tasks[0])
+                #expect(first == tasks[0])
                 #expect(await failure { try await iterator.next() } is TimeoutError)
                 tasks[1].cancel()
             }
@@ -164,7 +164,7 @@ extension AsyncIOTests {
                 let takers = (0..<2).map { _ in
                     spawn {
                         var iterator = sequence.makeAsyncIterator()
-                        return try await iterator.next() === task
+                        return try await iterator.next() == task
                     }
                 }
                 await someTurns()

@@ -12,7 +12,7 @@ extension AsyncIOTests {
                 let tasks = [spawn { try await after(3, 1) }, spawn { try await after(1, 2) }, failing(after: 2)]
                 let (done, pending) = try await AsyncIO.wait(for: tasks)
                 #expect(loop.elapsed == .seconds(3))
-                #expect(done.map(ObjectIdentifier.init) == tasks.map(ObjectIdentifier.init))
+                #expect(done == tasks)
                 #expect(pending.isEmpty)
                 #expect(await failure { try await done[2].value } is Refusal)
                 #expect(loop.timers == 0)
@@ -25,8 +25,8 @@ extension AsyncIOTests {
                 let tasks = [spawn { try await after(10, 1) }, spawn { try await after(1, 2) }]
                 let (done, pending) = try await AsyncIO.wait(for: tasks, until: .firstCompleted)
                 #expect(loop.elapsed == .seconds(1))
-                #expect(done.count == 1 && done[0] === tasks[1])
-                #expect(pending.count == 1 && pending[0] === tasks[0])
+                #expect(done.count == 1 && done[0] == tasks[1])
+                #expect(pending.count == 1 && pending[0] == tasks[0])
                 #expect(!tasks[0].isCancelled)
                 _ = try await tasks[0].value
             }
@@ -38,8 +38,8 @@ extension AsyncIOTests {
                 let tasks = [spawn { try await after(10, 1) }, spawn { try await after(1, 2) }, failing(after: 2)]
                 let (done, pending) = try await AsyncIO.wait(for: tasks, until: .firstError)
                 #expect(loop.elapsed == .seconds(2))
-                #expect(done.map(ObjectIdentifier.init) == tasks[1...].map(ObjectIdentifier.init))
-                #expect(pending.count == 1 && pending[0] === tasks[0])
+                #expect(done == Array(tasks[1...]))
+                #expect(pending.count == 1 && pending[0] == tasks[0])
                 _ = tasks[2].result
                 _ = try await tasks[0].value
             }
@@ -77,7 +77,7 @@ extension AsyncIOTests {
                 let tasks = [spawn { try await after(1, 1) }, spawn { try await after(10, 2) }]
                 let (done, pending) = try await AsyncIO.wait(for: tasks, timeout: .seconds(4))
                 #expect(loop.elapsed == .seconds(4))
-                #expect(done.count == 1 && done[0] === tasks[0])
+                #expect(done.count == 1 && done[0] == tasks[0])
                 #expect(pending.count == 1 && !pending[0].isCancelled)
                 #expect(loop.timers == 1)
                 let rest = try await AsyncIO.wait(for: pending, timeout: .seconds(100))
@@ -93,8 +93,8 @@ extension AsyncIOTests {
                 await AsyncIO.yield()
                 let (done, pending) = try await AsyncIO.wait(for: tasks, timeout: .seconds(4))
                 #expect(loop.elapsed == .seconds(4))
-                #expect(done.count == 1 && done[0] === tasks[0])
-                #expect(pending.count == 1 && pending[0] === tasks[1])
+                #expect(done.count == 1 && done[0] == tasks[0])
+                #expect(pending.count == 1 && pending[0] == tasks[1])
                 pending[0].cancel()
             }
         }
@@ -105,7 +105,7 @@ extension AsyncIOTests {
                 let tasks = [spawn { try await after(1, 1) }, spawn { 2 }]
                 await someTurns()
                 let (done, pending) = try await AsyncIO.wait(for: tasks, timeout: limit)
-                #expect(done.count == 1 && done[0] === tasks[1] && pending.count == 1)
+                #expect(done.count == 1 && done[0] == tasks[1] && pending.count == 1)
                 #expect(loop.elapsed == .zero)
                 let for_ever = try await AsyncIO.wait(for: pending, timeout: .seconds(Int64.max))
                 #expect(for_ever.done.count == 1 && loop.elapsed == .seconds(1) && loop.timers == 0)
