@@ -3,6 +3,8 @@
 // Parameter packs cannot inherit isolation, so there is a function for each number of operations up to six, and one for
 // any number that return the same.
 
+public import Reactor
+
 /// Runs two operations concurrently and returns their results in order.
 ///
 ///     let (user, orders) = try await AsyncIO.gather({ try await loadUser() }, { try await loadOrders() })
@@ -131,10 +133,35 @@ public func gather<A: Sendable, B: Sendable, C: Sendable, D: Sendable, E: Sendab
 ///
 /// The corresponding asyncio name is `asyncio.gather(*operations)`.
 @discardableResult
+@inlinable
 public func gather<Value: Sendable>(
     _ operations: [@Sendable @isolated(any) () async throws -> Value]
 ) async throws -> [Value] {
-    try await gatherAll(operations.map { Erased($0) }, #isolation).map { $0 as! Value }
+    let results = ResultSlots<Value>(operations.count)
+    try await gather(operations, into: results, #isolation)
+    return results.all
+}
+
+/// Inlined where the type is known: what is generic asks the runtime for its types at every step.
+@inlinable
+func gather<Value: Sendable>(
+    _ operations: [@Sendable @isolated(any) () async throws -> Value],
+    into results: ResultSlots<Value>,
+    _ isolation: isolated (any Actor)?
+) async throws {
+    try await withThrowingDiscardingTaskGroup { group in
+        for index in operations.indices {
+            let operation = operations[index]
+            if operation.isolation == nil, let preference = Loops.preferenceOfNowhere {
+                group.addTask(executorPreference: preference) { results.set(index, try await operation()) }
+            } else {
+                group.addImmediateTask {
+                    _ = isolation
+                    results.set(index, try await operation())
+                }
+            }
+        }
+    }
 }
 
 /// Runs operations concurrently and returns what became of each, in order.
@@ -150,18 +177,16 @@ public func gather<Value: Sendable>(
 public func gatherResults<Value: Sendable>(
     _ operations: [@Sendable @isolated(any) () async throws -> Value]
 ) async throws -> [Result<Value, any Error>] {
-    let results = try await gatherAll(
-        operations.map { operation in
-            Erased(isNowhere: operation.isolation == nil) {
-                let result: Result<Value, any Error>
-                do { result = .success(try await operation()) } catch { result = .failure(error) }
-                return result
-            }
-        },
-        #isolation
-    )
+    let results = ResultSlots<Result<Value, any Error>>(operations.count)
+    let gathered = operations.enumerated().map { index, operation in
+        Erased(isNowhere: operation.isolation == nil) {
+            do { results.set(index, .success(try await operation())) } catch { results.set(index, .failure(error)) }
+            return ()
+        }
+    }
+    _ = try await gatherAll(gathered, #isolation)
     try Task.checkCancellation()
-    return results.map { $0 as! Result<Value, any Error> }
+    return results.all
 }
 
 /// An operation without the type of its result, to be run in the isolation of the one who gathers.
@@ -182,20 +207,28 @@ private struct Erased: Sendable {
 }
 
 private func gatherAll(_ operations: [Erased], _ isolation: isolated (any Actor)?) async throws -> [any Sendable] {
-    let loop = EventLoop.current
-    return try await withThrowingTaskGroup(of: (Int, any Sendable).self) { group in
+    let results = ResultSlots<any Sendable>(operations.count)
+    try await withThrowingDiscardingTaskGroup { group in
         for (index, operation) in operations.enumerated() {
-            if operation.isNowhere, let loop, loop.configuration.globalExecutor == .pool {
-                group.addTask(executorPreference: loop.taskExecutor) { (index, try await operation.run(nil)) }
+            if operation.isNowhere, let preference = Loops.preferenceOfNowhere {
+                group.addTask(executorPreference: preference) { results.set(index, try await operation.run(nil)) }
             } else {
                 group.addImmediateTask {
                     _ = isolation
-                    return (index, try await operation.run(isolation))
+                    results.set(index, try await operation.run(isolation))
                 }
             }
         }
-        var results = [(any Sendable)?](repeating: nil, count: operations.count)
-        while let (index, value) = try await group.next() { results[index] = value }
-        return results.map { $0! }
+    }
+    return results.all
+}
+
+extension Loops {
+    /// What a child has to prefer that is isolated to nothing, so that it stays on the loop that runs here: the loop, unless
+    /// that keeps all jobs of its thread.
+    @usableFromInline
+    static var preferenceOfNowhere: (any TaskExecutor)? {
+        guard let loop = EventLoop.current, loop.configuration.globalExecutor == .pool else { return nil }
+        return loop.taskExecutor
     }
 }
