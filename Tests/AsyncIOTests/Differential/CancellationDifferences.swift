@@ -235,5 +235,38 @@ extension DifferentialCase {
             try await AsyncIO.sleep(for: .seconds(2))
             log(told(task))
         },
+        DifferentialCase(
+            "who was woken by an event and is cancelled in the same turn",
+            81,
+            differs: KnownDifference(
+                reason: "The wait was over when the cancellation came, and so it is the next one that throws.",
+                asyncio: ["0 CancelledError"],
+                ours: ["0 was woken", "0 CancelledError"]
+            ),
+            python: """
+                async def main():
+                    event = asyncio.Event()
+                    async def work():
+                        await event.wait()
+                        log("was woken")
+                        await asyncio.sleep(1)
+                    task = asyncio.create_task(work())
+                    await settle()
+                    event.set()
+                    task.cancel()
+                    log(await attempt(task))
+                """
+        ) { _, log in
+            let event = Transfer(AsyncEvent())
+            let task = spawn {
+                try await event.value.wait()
+                log("was woken")
+                try await AsyncIO.sleep(for: .seconds(1))
+            }
+            await letAllRun()
+            event.value.set()
+            task.cancel()
+            log(await attempt { try await task.value })
+        },
     ]
 }

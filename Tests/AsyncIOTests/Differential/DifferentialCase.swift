@@ -51,21 +51,24 @@ struct DifferentialCase: Sendable, CustomTestStringConvertible {
     /// Runs the Swift program on a loop of its own.
     ///
     /// - Returns: Its log.
-    func run() async throws -> [String] {
+    func run(_ change: (inout EventLoop.Configuration) -> Void = { _ in }) async throws -> [String] {
         let clock = VirtualClock()
         let log = CaseLog(clock)
         let issues = Recorder<LoopIssue>()
-        try await onLoop(.virtual(clock: clock), collecting: issues) { loop in
+        var configuration = EventLoop.Configuration.virtual(clock: clock)
+        change(&configuration)
+        try await onLoop(configuration, collecting: issues) { loop in
             do { try await swift(loop, log) } catch { log("ended by \(told(error))") }
         }
         for issue in issues.all { log.add("reported: \(told(issue))") }
         return log.lines
     }
 
-    /// All that there are.
+    /// All that there are, but for the random ones.
     static let all: [DifferentialCase] =
         callbacks + futures + tasks + endings + gathering + waiting + shields + deadlines + timeouts + groups + races
         + locks + conditions + barriers + queues + queueWaits + cancellationDifferences + orderDifferences
+        + reservationDifferences
 }
 
 /// Where the two languages differ on purpose.

@@ -31,6 +31,26 @@ extension AsyncIOTests {
             #expect(log != reference, "this is no difference any more")
         }
 
+        @Test func `random programs over everything that tasks share tell the same, under 150 seeds`() async throws {
+            var (programs, lines) = (0, 0)
+            for program in DifferentialCase.random where program.canRun {
+                let reference = try await Reference.log(of: program)
+                let log = try await program.run()
+                #expect(log == reference, "\(program.name)")
+                programs += 1
+                lines += log.count
+            }
+            #expect(programs >= 100 && lines > 10 * programs, "most programs have something to tell")
+        }
+
+        @Test func `with one batch for each poll, timers come between callbacks as they do in asyncio`() async throws {
+            let name = "a timer that is due, and callbacks that schedule one another"
+            let program = try #require(DifferentialCase.all.first { $0.name == name })
+            let log = try await program.run { $0.batchesPerPoll = 1 }
+            let reference = try await Reference.log(of: program)
+            #expect(log == reference)
+        }
+
         @Test func `no two cases have the same name, and most behaviours of the async layer have one`() {
             let all = DifferentialCase.all
             #expect(Set(all.map(\.name)).count == all.count)

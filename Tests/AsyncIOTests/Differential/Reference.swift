@@ -28,7 +28,7 @@ enum Reference {
 
     private static func runAll() throws -> [String: [String]] {
         let limit = "import signal; signal.alarm(120)\n"
-        let programs = DifferentialCase.all.flatMap { [$0.name, $0.python] }
+        let programs = (DifferentialCase.all + DifferentialCase.random).flatMap { [$0.name, $0.python] }
         let end = try ForeignProgram(["python3", "-c", limit + stage] + programs).finish()
         try #require(end.status == 0, "Python failed: \(end.errors)")
         return try JSONDecoder().decode([String: [String]].self, from: Data(end.output.utf8))
@@ -104,6 +104,8 @@ enum Reference {
             if isinstance(value, BaseException):
                 raise value
             return value
+
+        \(DifferentialCase.interpreter)
 
         helpers = dict(globals())
 
