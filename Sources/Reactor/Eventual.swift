@@ -2,8 +2,8 @@
 //
 // Ground rules:
 //   * The result is set once, on any thread, by whoever comes first; that alone decides what is read.
-//   * Who waits, waits on the loop. Being told (waking, calling back) happens there as well, after the result was set and
-//     in the order of registration.
+//   * Who waits, waits on the loop. Being told happens there as well, after the result was set: tasks are woken, and then
+//     callbacks called, each in the order of registration.
 //   * This class knows no type, and is no generic one: code that is generic asks the runtime for its types at every step,
 //     which for one task was 30,000 instructions. See `EventualValue` for the value.
 

@@ -79,7 +79,8 @@ public struct Future<Value: Sendable>: Sendable, Hashable {
     /// Has `body` called on the loop when the result is there, in the order of registration, and never before this
     /// returns.
     ///
-    /// Any thread. Counts as having seen a failure. On a loop that is closed, or closes before that, it is not called.
+    /// Any thread. Tasks that wait for the value go on before. Counts as having seen a failure. On a loop that is closed,
+    /// or closes before that, it is not called.
     ///
     /// - Returns: A token that can take the callback back; it may be dropped.
     ///
