@@ -42,6 +42,9 @@ extension LoopCore {
         lines.append("ready \(ready.count), timers \(deadlines.count - deadlines.stale), scheduled \(callbacks.count)")
         dropCancelledDeadlines()
         if let next = deadlines.top { lines.append("next deadline \(LoopInstant(nanoseconds: next.deadline))") }
+        if workElsewhere > 0 {
+            lines.append("offloaded \(workElsewhere); the shared pool: \(OffloadPool.shared.statistics)")
+        }
         let handles = liveHandles()
         lines.append("handles \(handles.count)")
         for handle in handles { lines.append("  \(handle.summary)") }

@@ -8,7 +8,7 @@ import Testing
 
 extension AsyncIOTests {
     @Suite(.timeLimit(.minutes(1))) struct OffloadTests {
-        private static var limit: Int { OffloadPool.shared.limit }
+        private static var limit: Int { OffloadPool.shared.threadLimit }
 
         // MARK: From a loop
 
@@ -290,7 +290,7 @@ private final class Level: @unchecked Sendable {
 }
 
 /// Whether a gate is opened so many times, which a thread of nobody's waits for.
-private func reached(_ count: Int, _ gate: Gate) async -> Bool {
+func reached(_ count: Int, _ gate: Gate) async -> Bool {
     await withCheckedContinuation { continuation in
         onForeignThread { continuation.resume(returning: (0..<count).allSatisfy { _ in gate.pass(within: 5) }) }
     }

@@ -58,6 +58,14 @@ private struct Legacy {
         try await limit.withPermit { try await fetch(page) }
     }
 
+    private static func offloading(_ file: Page) async throws -> Int {
+        let hashing = OffloadPool(name: "hashing", threads: 2, queueLimit: 100)
+        let sum = try await AsyncIO.offload(on: hashing) { digest(of: file) }
+        return sum
+    }
+
+    private nonisolated static func digest(of file: Page) -> Int { 0 }
+
     private static func testLoop() async throws -> Duration {
         let elapsed = try await withTestLoop { loop in
             let start = loop.now
