@@ -384,7 +384,7 @@ private func limitDescriptors(to count: UInt) -> UInt {
 }
 
 /// Runs `body` on a thread of nobody's and waits for it as a task does.
-private func inThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
+func inThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
     try await withCheckedThrowingContinuation { continuation in
         onForeignThread { continuation.resume(with: Result { try body() }) }
     }

@@ -64,7 +64,14 @@ private struct Legacy {
         return sum
     }
 
+    private nonisolated static func submitting(to loop: EventLoop) throws -> Page {
+        let task = try loop.submitTask { loop in try await refresh(on: loop) }
+        let page = try task.wait(timeout: .seconds(5))
+        return page
+    }
+
     private nonisolated static func digest(of file: Page) -> Int { 0 }
+    private static func refresh(on loop: isolated EventLoop) async throws -> Page { Page() }
 
     private static func testLoop() async throws -> Duration {
         let elapsed = try await withTestLoop { loop in
