@@ -39,7 +39,10 @@ public final class ConnectAttempt {
     /// Gives up.
     ///
     /// `onFailure` is called with `CancellationError`, later. Does nothing if the attempt has ended.
-    public func cancel() { fail(CancellationError()) }
+    public func cancel() {
+        core.requireHere("ConnectAttempt")
+        fail(CancellationError())
+    }
 
     // MARK: On a real socket
 

@@ -77,6 +77,7 @@ public final class Listener {
     ///
     /// Idempotent. The corresponding asyncio name is `Server.close`.
     public func close() {
+        core.requireHere("Listener")
         makeReceiver = nil
         isPaused = false
         switch backend.take() {

@@ -27,5 +27,8 @@ public struct Scheduled {
     ///
     /// - Returns: Whether this call prevented it.
     @discardableResult
-    public func cancel() -> Bool { core.cancel(id) }
+    public func cancel() -> Bool {
+        core.requireHere("Scheduled")
+        return core.cancel(id)
+    }
 }

@@ -68,6 +68,7 @@ public final class SignalWatcher {
     ///
     /// The corresponding asyncio name is `loop.remove_signal_handler`.
     public func cancel() {
+        core.requireHere("SignalWatcher")
         handle?.stop()
         handle = nil
     }

@@ -13,6 +13,12 @@ extension StreamTransport {
     ///
     /// The corresponding asyncio name is `WriteTransport.write`; the libuv calls are `uv_try_write` and `uv_write`.
     public func write(_ bytes: Bytes) {
+        core.requireHere("StreamTransport")
+        writeHere(bytes)
+    }
+
+    /// The same where it is known to be the loop.
+    func writeHere(_ bytes: Bytes) {
         // PERF: the short way first: an open socket that takes everything. `send` and not `uv_try_write`, which looks at
         // much that is known here, at 90 instructions a message. (echo 50 × 64 B)
         let count = bytes.endIndex &- bytes.startIndex
@@ -51,6 +57,7 @@ extension StreamTransport {
     ///
     /// Like ``write(_:)-(Bytes)``; what the kernel does not take now is copied.
     public func write(_ span: RawSpan) {
+        core.requireHere("StreamTransport")
         guard mayWrite, span.byteCount > 0 else { return }
         var sent = 0
         if writeBufferSize == 0 {
@@ -72,6 +79,7 @@ extension StreamTransport {
     ///
     /// Like ``write(_:)-(Bytes)``. The corresponding asyncio name is `WriteTransport.writelines`.
     public func write(contentsOf pieces: [Bytes]) {
+        core.requireHere("StreamTransport")
         // Empty pieces would be system calls, or faults, about nothing.
         guard mayWrite, pieces.contains(where: { !$0.isEmpty }) else { return }
         var rest = pieces[...]
@@ -96,6 +104,7 @@ extension StreamTransport {
     ///
     /// The corresponding asyncio name is `WriteTransport.write_eof`; the corresponding libuv call is `uv_shutdown`.
     public func writeEOF() {
+        core.requireHere("StreamTransport")
         guard phase == .open, writingEnd == .open else { return }
         writingEnd = .requested
         if writeBufferSize == 0 { sendEnd() }

@@ -161,6 +161,7 @@ public final class StreamTransport {
     ///
     /// The corresponding asyncio name is `Transport.close`.
     public func close() {
+        core.requireHere("StreamTransport")
         guard phase == .open else { return }
         phase = .closing
         guard writeBufferSize > 0 || (writingEnd == .requested || writingEnd == .submitted) else {
@@ -182,6 +183,7 @@ public final class StreamTransport {
     ///
     /// The corresponding asyncio name is `Transport.abort`; the corresponding libuv call is `uv_tcp_close_reset`.
     public func abort() {
+        core.requireHere("StreamTransport")
         guard phase != .closed else { return }
         phase = .closing
         queue?.dropAll()
