@@ -237,7 +237,15 @@ public class Park {
     ///
     /// - Returns: Whether one waited.
     @discardableResult
-    public final func wake() -> Bool { end(cancelled: false) }
+    public final func wake() -> Bool {
+        core.requireHere("Park")
+        return end(cancelled: false)
+    }
+
+    /// The same where it is known to be the loop.
+    @inline(__always)
+    @discardableResult
+    final func wakeHere() -> Bool { end(cancelled: false) }
 
     /// Ends the wait as if its task had been cancelled.
     final func cancel() { _ = end(cancelled: true) }
