@@ -107,12 +107,12 @@ package final class StreamChannel: Receiver, StreamProtocol {
     package func dataReceived(_ bytes: Bytes, from transport: StreamTransport, on loop: isolated EventLoop) {
         arrived = bytes
         transport.pauseReading()
-        arrival.wake()
+        arrival.wakeHere()
     }
 
     package func eofReceived(from transport: StreamTransport, on loop: isolated EventLoop) -> Bool {
         isAtEnd = true
-        arrival.wake()
+        arrival.wakeHere()
         return true
     }
 
@@ -120,7 +120,7 @@ package final class StreamChannel: Receiver, StreamProtocol {
         lost = true
         unsafe hotTransport = nil
         if let error { made().failure = error }
-        arrival.wake()
+        arrival.wakeHere()
         guard let rare else { return }
         for writer in rare.writers { writer.park.wake() }
         for closer in rare.closers { closer.wake() }
@@ -207,7 +207,7 @@ package final class StreamChannel: Receiver, StreamProtocol {
         guard !endSent, let transport = unsafe hotTransport else { throw reasonNotToWrite }
         return try unsafe transport._withUnsafeGuaranteedRef { transport in
             guard transport.phase == .open else { throw reasonNotToWrite }
-            transport.write(bytes)
+            transport.writeHere(bytes)
             return try isSent(transport)
         }
     }
@@ -290,7 +290,7 @@ package final class StreamChannel: Receiver, StreamProtocol {
     /// Closes after what was written has been sent, and waits for that.
     package func close(on loop: isolated EventLoop) async throws {
         heldTransport?.close()
-        arrival.wake()
+        arrival.wakeHere()
         let park = Park(on: loop)
         let rare = made()
         rare.closers.append(park)
@@ -315,11 +315,11 @@ package final class StreamChannel: Receiver, StreamProtocol {
     /// Closes after what was written has been sent, and does not wait.
     package func closeSoon() {
         heldTransport?.close()
-        arrival.wake()
+        arrival.wakeHere()
     }
 
     package func abort() {
         heldTransport?.abort()
-        arrival.wake()
+        arrival.wakeHere()
     }
 }
