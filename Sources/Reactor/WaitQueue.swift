@@ -109,8 +109,10 @@ package final class WaitQueue {
         while let place = unsafe first {
             require(!place.isOccupied || place.core.isCurrent, usedByTwo)
             removeFirst(place)
-            if place.wake() { return true }
+            if place.wakeHere() { return true }
         }
+        // Nobody waits, but whoever has waited did so on a loop, which alone may use the line as long as it is there.
+        unsafe spare?.core.requireHere(name)
         return false
     }
 
@@ -141,7 +143,9 @@ package final class WaitQueue {
         }
         dropEnded()
         let place: Place
-        if let free = unsafe spare.take(), free.core === core { place = free } else { place = Place(core) }
+        let free = unsafe spare.take()
+        free?.core.requireHere(name)
+        if let free, free.core === core { place = free } else { place = Place(core) }
         if let last = unsafe last { require(last.core === core, usedByTwo) }
         try place.beginWait()
         place.isInLine = true
