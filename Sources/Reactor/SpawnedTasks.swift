@@ -96,6 +96,8 @@ package final class SpawnedTasks {
     @exclusivity(unchecked) private var listed = 0
     /// Called when the last one has ended, while somebody waits for that.
     var onEmpty: (() -> Void)?
+    /// Those who have ended in the step that runs, if steps are timed.
+    var endedInStep: [TaskRecord]?
     /// Whether what is spawned from here on is cancelled at once.
     private(set) fileprivate var isEnding = false
 
@@ -126,6 +128,7 @@ package final class SpawnedTasks {
         if let next { unsafe next.previous = previous } else { unsafe last = previous }
         if let previous { unsafe previous.next = next } else { unsafe first = next }
         unsafe record.previous = nil
+        if endedInStep != nil { endedInStep?.append(record) }
         unsafe listed -= 1
         if unsafe listed == 0 { onEmpty?() }
     }
@@ -134,6 +137,11 @@ package final class SpawnedTasks {
     func cancelAll() {
         isEnding = true
         for record in all { record.cancel() }
+    }
+
+    /// The one that is this task, also if it has ended in the step that runs.
+    func record(ofTask task: UInt) -> TaskRecord? {
+        endedInStep?.first { $0.isTask(task) } ?? all.first { $0.isTask(task) }
     }
 
     /// All, oldest first.
