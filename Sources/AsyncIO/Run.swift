@@ -64,6 +64,7 @@ public func withEventLoop<Value>(
 ) async throws -> sending Value {
     let (thread, loop) = try await LoopThread.start(configuration)
     do {
+        if configuration.slowCallbackThreshold != nil { await loop.noteMainTask() }
         let value = try await body(loop)
         await thread.end(loop)
         return value

@@ -14,6 +14,9 @@ struct CallSite: Sendable {
     var line: UInt32
 
     var description: String { "\(file):\(line)" }
+
+    /// That of a job which sleeps.
+    static var sleepingJob: CallSite { CallSite(file: #fileID, line: 0) }
 }
 
 /// The closures of everything that is scheduled.
@@ -114,6 +117,18 @@ final class CallbackTable {
             }
         }
         return bodies
+    }
+
+    /// Where the closures were scheduled, each place once.
+    ///
+    /// Jobs that sleep are none: they go on elsewhere.
+    var sites: [String] {
+        var sites: Set<String> = []
+        for index in 0..<used where unsafe slots[index].body != nil {
+            let site = unsafe slots[index].site
+            if site.line != CallSite.sleepingJob.line { sites.insert(site.description) }
+        }
+        return sites.sorted()
     }
 
     @inline(never)

@@ -18,7 +18,22 @@ extension EventLoop {
         /// a microsecond) for each batch; more lets short chains of callbacks finish without one. Must be positive.
         public var batchesPerPoll = 61
 
-        /// Report callbacks that keep the thread for this long; nil, the default, reads no clock.
+        /// Tell more to somebody who looks for a mistake; the default is what `ASYNCIO_DEBUG` in the environment says.
+        ///
+        /// Setting it sets ``slowCallbackThreshold`` to 100 ms, if that is nil. Then ``onIssue`` receives which step of which
+        /// task took that long; which tasks a run waits for that has been ending for five seconds; and which tasks had
+        /// not ended, and which callbacks not run, when the loop was closed, with where they were made. A wait that
+        /// nobody ever ends is found that way. What belongs to a loop and is used on another traps in any case.
+        ///
+        /// The corresponding asyncio names are `loop.set_debug` and `PYTHONASYNCIODEBUG`.
+        public var isDebug = false {
+            didSet { if isDebug && slowCallbackThreshold == nil { slowCallbackThreshold = .milliseconds(100) } }
+        }
+
+        /// Report callbacks, and steps of tasks, that keep the thread for this long; nil, the default, reads no clock.
+        ///
+        /// A step of a spawned task is reported with the task's name and where it was spawned, that of a connection's handler
+        /// with the connection's number.
         ///
         /// The corresponding asyncio name is `loop.slow_callback_duration`, which needs debug mode.
         public var slowCallbackThreshold: Duration?
@@ -49,9 +64,9 @@ extension EventLoop {
         /// The name of the loop in messages.
         public var name = "loop"
 
-        /// The default settings; with `ASYNCIO_DEBUG=1` in the environment callbacks over 100 ms are reported.
+        /// The default settings; with `ASYNCIO_DEBUG=1` in the environment those of ``isDebug``.
         public init() {
-            if Environment.isDebug { slowCallbackThreshold = .milliseconds(100) }
+            if Environment.isDebug { (isDebug, slowCallbackThreshold) = (true, .milliseconds(100)) }
         }
     }
 

@@ -14,15 +14,22 @@ public struct CloseReport: Sendable, CustomStringConvertible {
     public var handles: [String] = []
     /// How many callbacks were scheduled or submitted and will never run.
     public var droppedCallbacks = 0
+    /// The tasks that the loop knows of and that had not ended: their names, where they were spawned, what they wait for.
+    ///
+    /// Empty after `AsyncIO.run` and `withEventLoop`, which wait for them. Their waits end with `CancellationError`.
+    public var tasks: [String] = []
+    /// Where callbacks were scheduled that never ran, each place once; in debug mode only.
+    public var callbackSites: [String] = []
 
-    /// Whether nothing was left open and nothing was dropped.
-    public var isClean: Bool { handles.isEmpty && droppedCallbacks == 0 }
+    /// Whether nothing was left open, nothing was dropped, and all tasks had ended.
+    public var isClean: Bool { handles.isEmpty && droppedCallbacks == 0 && tasks.isEmpty }
 
     /// What was left, on one line.
     public var description: String {
         isClean
             ? "nothing left open"
             : "left open: [\(handles.joined(separator: ", "))], callbacks that never ran: \(droppedCallbacks)"
+                + (tasks.isEmpty ? "" : ", tasks that had not ended: [\(tasks.joined(separator: "; "))]")
     }
 }
 
@@ -39,7 +46,9 @@ extension LoopCore {
         defer { creactor_set_current_loop(nil) }
 
         var report = CloseReport()
+        report.tasks = sightings().map(\.description)
         inbox.close()
+        if configuration.isDebug { report.callbackSites = callbacks.sites }
         report.droppedCallbacks = dropScheduled()
         report.handles = closeHandles()
         memory?.loopIsClosing()
@@ -52,6 +61,7 @@ extension LoopCore {
         discardLoop()
         // Not before: until here this thread runs the loop's code, and nobody else may.
         lateJobs.release()
+        reportLeftovers(report)
         return report
     }
 

@@ -12,6 +12,8 @@ extension LoopCore {
         isEnding = true
         defer { isEnding = false }
         spawned.cancelAll()
+        let watch = watchForTasksThatDoNotEnd()
+        defer { watch?.cancel() }
         while spawned.count > 0 {
             spawned.onEmpty = { [self] in stop() }
             forgetStop()

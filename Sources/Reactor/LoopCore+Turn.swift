@@ -257,7 +257,7 @@ extension LoopCore {
             return .callback(site)
         case .job:
             run(job: entry)
-            return .job
+            return .job(entry.task)
         case .submission:
             withLoop { loop in
                 unsafe inbox.run(entry.submission, on: loop) {
@@ -270,15 +270,19 @@ extension LoopCore {
             return .memoryEvent
         case .turn:
             unsafe resumeNow(entry.continuation)
-            return .job
+            return .job(entry.task)
         }
     }
 
     @inline(never)
     private func runTimed(_ entry: ReadyEntry) {
+        spawned.endedInStep?.removeAll(keepingCapacity: true)
+        endedHandler = nil
         let start = now
         let subject = runNow(entry)
-        reportIfSlow(since: start) { subject.description }
+        reportIfSlow(since: start) {
+            if case .job(let task) = subject { nameOfStep(task) } else { subject.description }
+        }
     }
 
     /// Reports what began at `start` and has just ended, if it took the threshold or longer.
@@ -294,7 +298,8 @@ extension LoopCore {
 private enum EntrySubject: CustomStringConvertible {
     case nothing
     case callback(CallSite)
-    case job
+    /// Of a task, as an address.
+    case job(UInt)
     case submission
     case memoryEvent
 

@@ -90,6 +90,10 @@ final class LoopCore {
     let spawned = SpawnedTasks()
     /// A line in which nobody waits, for the next task that is awaited.
     var spareLine: WaitQueue?
+    /// The task for which the loop was made, as an address, or 0.
+    var mainTask: UInt = 0
+    /// The handler that has ended in the step that runs, if steps are timed.
+    var endedHandler: (task: UInt, title: String)?
     /// Whether the run is over and its tasks are being ended.
     var isEnding = false
     /// How many jobs sleep on the loop, which go on elsewhere if it closes.
@@ -141,6 +145,7 @@ final class LoopCore {
         slab = ReadSlab()
         unsafe hotSlab = Unmanaged.passUnretained(slab)
         timesCallbacks = configuration.slowCallbackThreshold != nil
+        if timesCallbacks { spawned.endedInStep = [] }
         keepsJobs = configuration.globalExecutor == .loop
         GlobalJobs.install()
         Cancellation.install()

@@ -21,6 +21,10 @@ public struct LoopIssue: Sendable, CustomStringConvertible {
         case acceptFailed(SystemError, retryAfter: Duration)
         /// A task or a future failed, and nobody has looked at the error while there was somebody who could.
         case unobservedError(any Error)
+        /// A task was cancelled as its loop's run ends, which waits for it, and does not end. In debug mode.
+        case doesNotEnd
+        /// A task had not ended, or a callback not run, when the loop was closed. In debug mode; see ``CloseReport``.
+        case leftBehind
         /// The loop was dropped without `close()`, so its descriptors stay open until the process ends.
         case notClosed
     }
@@ -39,6 +43,8 @@ public struct LoopIssue: Sendable, CustomStringConvertible {
         case .slowCallback(let time): "slow: \(subject) took \(time)"
         case .acceptFailed(let error, let delay): "accepting on \(subject) failed, next try in \(delay): \(error)"
         case .unobservedError(let error): "nobody has seen the error of \(subject): \(error)"
+        case .doesNotEnd: "the run cannot end, as it waits for \(subject)"
+        case .leftBehind: "left behind by the loop that closed: \(subject)"
         case .notClosed: "\(subject) was dropped without close(); its descriptors stay open"
         }
     }

@@ -36,6 +36,7 @@ package enum MainRun {
         var wasInterrupted = false
         try withoutActuallyEscaping(body) { body in
             let task = Task { @MainActor in
+                unsafe loop.core.mainTask = UInt(bitPattern: creactor_current_task())
                 do { unsafe outcome = .success(try await body()) } catch { unsafe outcome = .failure(error) }
                 unsafe loop.core.stop()
             }

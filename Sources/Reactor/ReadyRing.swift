@@ -58,6 +58,9 @@ struct ReadyEntry {
         bits = UInt64(unsafe unsafeBitCast(continuation, to: UInt.self)) | 3
     }
 
+    /// The task that a job or a continuation belongs to, as an address; something else's if the job is no task's.
+    var task: UInt { UInt(bits & ~15) }
+
     /// The continuation that waits for its turn.
     var continuation: UnsafeContinuation<Bool, Never> {
         // SAFETY: the reverse of `init(turn:)`, checked by the tag.

@@ -31,9 +31,19 @@ extension StreamChannel {
     /// Returns whether the handler was cancelled.
     package func handlerEnds(_ handler: HandlerRegistration, on loop: isolated EventLoop) -> Bool {
         unsafe Cancellation.stop(handler.registration)
+        noteEnd()
         unsafe task = nil
         return wasTaskCancelled
     }
+
+    /// Notes whose step this was, should it prove to be slow.
+    private func noteEnd() {
+        let core = arrival.core
+        if core.timesCallbacks, let handlerTask { core.endedHandler = (handlerTask, title) }
+    }
+
+    /// What it is for whom, in a few words.
+    var title: String { transport.map { "handler of connection #\($0.number)" } ?? "handler" }
 
     /// Any thread.
     nonisolated func cancelFromAnywhere() {

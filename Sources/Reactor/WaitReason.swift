@@ -62,7 +62,13 @@ extension EventLoop {
 }
 
 extension LoopCore {
-    fileprivate func sightings() -> [TaskSighting] {
+    /// What the handler is that runs in a task, or has ended in the step that runs.
+    func handlerTitle(_ task: UInt) -> String? {
+        if let endedHandler, endedHandler.task == task { return endedHandler.title }
+        return liveChannels().first { $0.handlerTask == task }?.title
+    }
+
+    func sightings() -> [TaskSighting] {
         var waits = parked.all.map { (task: $0.waitingTask, reason: $0.explain()) }
         func takeReason(_ isTask: (UInt?) -> Bool) -> WaitReason? {
             guard let index = waits.firstIndex(where: { isTask($0.task) }) else { return nil }
@@ -82,7 +88,7 @@ extension LoopCore {
             let reason = unsafe channel.waiting.map { unsafe $0._withUnsafeGuaranteedRef { $0.explain() } }
             sightings.append(
                 TaskSighting(
-                    title: channel.transport.map { "handler of connection #\($0.number)" } ?? "handler",
+                    title: channel.title,
                     reason: reason ?? takeReason { $0 == task },
                     isCurrent: channel.isOfThisTask
                 )

@@ -173,7 +173,8 @@ extension ReactorTests {
             let system = SystemError(.tooManyOpenFiles, call: "accept")
             let kinds: [LoopIssue.Kind] = [
                 .uncaughtError(system), .protocolError(system), .slowCallback(.seconds(1)),
-                .acceptFailed(system, retryAfter: .seconds(1)), .notClosed,
+                .acceptFailed(system, retryAfter: .seconds(1)), .notClosed, .doesNotEnd,
+                .leftBehind,
             ]
             for kind in kinds {
                 let text = LoopIssue(kind: kind, subject: "the subject").description
