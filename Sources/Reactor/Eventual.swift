@@ -146,6 +146,7 @@ package class Eventual: @unchecked Sendable {
         // PERF: a task that is awaited at once makes no line of its own. (spawn and await)
         let queue = unsafe loop.core.spareLine.take() ?? WaitQueue("Future")
         unsafe queue.record = task
+        unsafe queue.site = (file, line)
         unsafe waiters = queue
         return queue
     }

@@ -21,7 +21,9 @@ private final class Place: Park {
 
     override func explain() -> WaitReason {
         guard let line = unsafe line else { return super.explain() }
-        guard let record = unsafe line.record else { return WaitReason(text: "\(line.name)") }
+        guard let record = unsafe line.record else {
+            return WaitReason(text: unsafe line.site.map { "\(line.name) of \($0.file):\($0.line)" } ?? "\(line.name)")
+        }
         return WaitReason(text: "task \(record.shortTitle)", tasks: [record])
     }
 }
@@ -37,6 +39,9 @@ package final class WaitQueue {
     /// The task for whose end this is the line.
     // SAFETY: here as in the others, a check of exclusivity at run time would find nothing: they are used on one thread.
     @exclusivity(unchecked) package var record: TaskRecord?
+    /// Where the future was made whose line this is.
+    // SAFETY: as above.
+    @exclusivity(unchecked) var site: (file: StaticString, line: UInt)?
     // SAFETY: as above.
     @exclusivity(unchecked) private var first: Place?
     // SAFETY: in the list that `first` begins, whose places hold one another.

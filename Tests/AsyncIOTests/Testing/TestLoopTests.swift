@@ -100,7 +100,7 @@ extension AsyncIOTests {
                     return try await spawn { 5 }.value
                 }
                 #expect(five == 5)
-                let promise = Promise<Void>()
+                let (promise, line) = (Promise<Void>(), #line)
                 do {
                     try await expectNoLeaks(on: loop) { loop in
                         _ = loop.schedule(after: .seconds(1)) {}
@@ -109,7 +109,8 @@ extension AsyncIOTests {
                     }
                     Issue.record("the leak was not seen")
                 } catch let error as LeakError {
-                    #expect(error.left == ["1 spawned tasks", "1 scheduled callbacks", "waits for Future"])
+                    let wait = "waits for Future of AsyncIOTests/TestLoopTests.swift:\(line)"
+                    #expect(error.left == ["1 spawned tasks", "1 scheduled callbacks", wait])
                 }
                 promise.succeed()
                 try await AsyncIO.sleep(for: .seconds(2))
