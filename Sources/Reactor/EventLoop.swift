@@ -93,6 +93,8 @@ public actor EventLoop {
 
     /// A text that names everything the loop has open and says its figures, for people.
     ///
+    /// In debug mode also where the callbacks were scheduled that wait.
+    ///
     /// The corresponding libuv call is `uv_print_all_handles`.
     public func dump() -> String { unsafe core.dump() }
 }

@@ -42,6 +42,7 @@ extension LoopCore {
         lines.append("ready \(ready.count), timers \(deadlines.count - deadlines.stale), scheduled \(callbacks.count)")
         dropCancelledDeadlines()
         if let next = deadlines.top { lines.append("next deadline \(LoopInstant(nanoseconds: next.deadline))") }
+        if configuration.isDebug { for site in callbacks.sites { lines.append("  scheduled at \(site)") } }
         if workElsewhere > 0 {
             lines.append("offloaded \(workElsewhere); the shared pool: \(OffloadPool.shared.statistics)")
         }

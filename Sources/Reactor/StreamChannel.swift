@@ -100,13 +100,13 @@ package final class StreamChannel: Receiver, StreamProtocol {
 
     package func connectionMade(_ transport: StreamTransport, on loop: isolated EventLoop) {
         heldTransport = transport
-        transport.pauseReading()
+        transport.pauseReadingHere()
         onMade.take()?(self)
     }
 
     package func dataReceived(_ bytes: Bytes, from transport: StreamTransport, on loop: isolated EventLoop) {
         arrived = bytes
-        transport.pauseReading()
+        transport.pauseReadingHere()
         arrival.wakeHere()
     }
 

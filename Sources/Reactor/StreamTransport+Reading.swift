@@ -12,7 +12,14 @@ extension StreamTransport {
     /// Idempotent.
     ///
     /// The corresponding asyncio name is `ReadTransport.pause_reading`.
-    public func pauseReading() { wantsReading = false }
+    public func pauseReading() {
+        core.requireHere("StreamTransport")
+        pauseReadingHere()
+    }
+
+    /// The same where it is known to be the loop.
+    @inline(__always)
+    func pauseReadingHere() { wantsReading = false }
 
     /// Gives the protocol what arrives again.
     ///
@@ -20,6 +27,7 @@ extension StreamTransport {
     ///
     /// The corresponding asyncio name is `ReadTransport.resume_reading`.
     public func resumeReading() {
+        core.requireHere("StreamTransport")
         wantsReading = true
         guard phase == .open else { return }
         if readingEnd == .waiting {

@@ -128,6 +128,7 @@ extension StreamTransport {
     ///
     /// The corresponding asyncio name is `WriteTransport.set_write_buffer_limits`.
     public func setWriteBufferLimits(high: Int, low: Int? = nil) {
+        core.requireHere("StreamTransport")
         let low = low ?? high / 4
         require(low >= 0 && high >= low, "Write marks must satisfy 0 <= low <= high, but are \(low) and \(high).")
         setMarks(low: low, high: high)

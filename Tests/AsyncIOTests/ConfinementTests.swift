@@ -29,7 +29,7 @@ extension AsyncIOTests {
                     }
                 }
             }
-            // A queue says which of its lines; of a transport there are two uses here.
+            // A queue says which of its lines; of a transport there are three uses here.
             let what = name.hasPrefix("StreamTransport") ? "StreamTransport" : name
             #expect(says(result, "\(what) was used outside of the EventLoop 'its own' that it belongs to."))
         }
@@ -82,6 +82,7 @@ private enum Thing: String, CaseIterable {
     case timer = "Scheduled"
     case transportWrite = "StreamTransport.write"
     case transportClose = "StreamTransport.close"
+    case transportPause = "StreamTransport.pauseReading"
     case listener = "Listener"
     case attempt = "ConnectAttempt"
     case signal = "SignalWatcher"
@@ -109,6 +110,9 @@ private enum Thing: String, CaseIterable {
         case .transportClose:
             let transport = try await connection(on: loop).value
             return Transfer { transport.close() }
+        case .transportPause:
+            let transport = try await connection(on: loop).value
+            return Transfer { transport.pauseReading() }
         case .listener:
             let listener = try loop.listen(on: SocketAddress(host: "127.0.0.1", port: 0)) { Silent { _ in } }
             return Transfer { listener.close() }

@@ -35,6 +35,23 @@ extension ReactorTests {
             }
         }
 
+        @Test(arguments: [true, false])
+        func `in debug mode it says where what waits was scheduled, each place once`(isDebug: Bool) throws {
+            var configuration = EventLoop.Configuration.virtual()
+            configuration.isDebug = isDebug
+            try withLoop(configuration, collecting: IssueLog(), expectingLeftovers: true) { loop in
+                try loop.runForever { loop in
+                    for _ in 0..<3 { loop.schedule(after: .seconds(1)) {} }
+                    let line = #line - 1
+                    let dump = loop.dump()
+                    let site = "\n  scheduled at ReactorTests/DumpTests.swift:\(line)\n"
+                    #expect(dump.contains(site) == isDebug)
+                    #expect(dump.split(separator: "scheduled at").count == (isDebug ? 2 : 1))
+                    loop.stop()
+                }
+            }
+        }
+
         @Test(arguments: [EventLoop.Network.memory(), .system])
         func `listeners, connections and signals are named`(network: EventLoop.Network) throws {
             let dumps = Recorder<String>()
