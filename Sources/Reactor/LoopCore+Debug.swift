@@ -47,7 +47,7 @@ extension EventLoop {
 
 extension TaskRecord {
     /// Name and place of birth, as in `task reader (App/Main.swift:12)`.
-    var description: String { "task \(title) (\(file):\(line))" }
+    var description: String { "task \(shortTitle) (\(file):\(line))" }
 }
 
 extension TaskSighting {
