@@ -41,6 +41,8 @@ public actor EventLoop {
     ///         init(on loop: EventLoop) { self.loop = loop }
     ///         nonisolated var unownedExecutor: UnownedSerialExecutor { loop.unownedExecutor }
     ///     }
+    ///
+    /// ``LoopActor`` says that once for all.
     public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe unowned }
 
     /// The executor for tasks that prefer this loop, as in `Task(executorPreference: loop.taskExecutor) { }`.

@@ -77,6 +77,14 @@ actor Cache {
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.unownedExecutor }
 }
 
+/// `LoopActor`.
+actor Score: LoopActor {
+    let loop: EventLoop
+    private var points = 0
+    init(on loop: EventLoop) { self.loop = loop }
+    func add(_ more: Int) { points += more }
+}
+
 /// `Park`.
 final class Inbasket {
     private var items: [Int] = []
