@@ -10,7 +10,7 @@ struct Examples: ParsableCommand {
         abstract: "Small programs that show what the library does.",
         subcommands: [
             HelloWorld.self, SayAfter.self, CreateTask.self, Gather.self, RunUntilComplete.self,
-            ChatRoom.self, KeyValue.self, Proxy.self,
+            ChatRoom.self, KeyValue.self, Proxy.self, Crawler.self, Pipeline.self, RetryingClient.self,
         ]
     )
 }
