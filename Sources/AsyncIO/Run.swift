@@ -49,6 +49,9 @@ public nonisolated func run<Value>(
 ///         }
 ///     }
 ///
+/// The loop is not the main actor. What several of its tasks share and is not `Sendable`, such as an ``AsyncQueue``,
+/// belongs to an actor on the loop: see `LoopActor`.
+///
 /// `body` is part of the calling task: it hears of its cancellation and sees its task-local values. When it has ended,
 /// what is left on the loop ends as with ``run(_:signals:_:)``, the loop is closed and its thread ends; then this
 /// returns.

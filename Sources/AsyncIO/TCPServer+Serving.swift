@@ -7,7 +7,8 @@ extension TCPServer {
     /// Accepts connections and runs `handler` for each, in a child task of its own, until the server ends.
     ///
     /// The handler has the isolation of the place where it is written: inside ``run(_:signals:_:)`` that is the main
-    /// actor, which the loop is. So handlers share state without locks: between two `await`s only one of them runs.
+    /// actor, which the loop is. So handlers share state without locks: between two `await`s only one of them runs. A
+    /// function is handed over within a closure: `server.serve { try await answer($0) }`.
     ///
     /// When a handler returns, what it wrote is sent, for ``StreamOptions/closeTimeout`` at most, and the connection is
     /// closed. When it throws or is cancelled, the connection is aborted and ``ServerOptions/onError`` hears of it; the

@@ -97,8 +97,9 @@ public final class TCPServer: Sendable {
 
     /// Stops accepting.
     ///
-    /// Handlers that run go on; ``serve(_:)`` returns when the last has ended. Clients that wait in the backlog are
-    /// refused. Any thread; returns at once. Idempotent.
+    /// Handlers that run go on; ``serve(_:)`` returns when the last has ended. One that waits for something else than its
+    /// client does not hear that the client has gone: ``drain(within:)`` and ``abort()`` end it. Clients that wait in the
+    /// backlog are refused. Any thread; returns at once. Idempotent.
     ///
     /// The corresponding asyncio name is `Server.close`.
     public func close() { perform { $0.close() } }
