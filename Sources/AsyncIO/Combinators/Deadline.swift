@@ -88,7 +88,20 @@ extension Deadline {
         let loop = Loops.here("withDeadline")
         let scope = Deadline(deadline, here: loop)
         defer { scope.isOver = true }
-        return try await race(scope, loop, Transfer(body), #isolation).value
+        let (body, shared) = (Transfer(body), Transfer(scope))
+        let earliest = [inherited, deadline].compactMap(\.self).min()
+        return try await race(
+            #isolation,
+            { (isolation: isolated (any Actor)?) in
+                try await $inherited.withValue(earliest) {
+                    // Named, or else the body would begin on Swift's pool.
+                    _ = isolation
+                    return Transfer(try await body.value(shared.value))
+                }
+            },
+            until: { (_: isolated (any Actor)?) in try await pass(shared, on: loop) },
+            failure: { _ in scope.isExpired ? DeadlineError(deadline: scope.instant ?? LoopWait.now) : nil }
+        ).value
     }
 }
 
@@ -104,59 +117,4 @@ public struct DeadlineError: Error, Hashable, Sendable, CustomStringConvertible 
 
     /// A sentence.
     public var description: String { "The operation did not end before its deadline, \(deadline)." }
-}
-
-/// What a child of the race has to say.
-private enum Step<Value>: Sendable {
-    case ended(Result<Transfer<Value>, any Error>)
-    case expired
-    case timerCancelled
-}
-
-private func race<Value>(
-    _ scope: Deadline,
-    _ loop: EventLoop,
-    _ body: Transfer<nonisolated(nonsending) (Deadline) async throws -> Value>,
-    _ isolation: isolated (any Actor)?
-) async throws -> Transfer<Value> {
-    let shared = Transfer(scope)
-    let inherited = [Deadline.inherited, scope.instant].compactMap(\.self).min()
-    let result = await withTaskGroup(of: Step<Value>.self) { group in
-        group.addImmediateTask {
-            _ = isolation
-            do {
-                let value = try await Deadline.$inherited.withValue(inherited) {
-                    // Named, or else the body would begin on Swift's pool.
-                    _ = isolation
-                    return Transfer(try await body.value(shared.value))
-                }
-                return .ended(.success(value))
-            } catch {
-                return .ended(.failure(error))
-            }
-        }
-        group.addImmediateTask {
-            _ = isolation
-            do { try await Deadline.pass(shared, on: loop) } catch { return .timerCancelled }
-            return .expired
-        }
-        while let step = await group.next() {
-            switch step {
-            case .ended(.failure(let error))
-            where shared.value.isExpired && !Task.isCancelled
-                && error is CancellationError:
-                let deadline = shared.value.instant ?? LoopWait.now
-                return Result<Transfer<Value>, any Error>.failure(DeadlineError(deadline: deadline))
-            case .ended(let result):
-                group.cancelAll()
-                return result
-            case .expired:
-                group.cancelAll()
-            case .timerCancelled:
-                continue
-            }
-        }
-        return .failure(CancellationError())
-    }
-    return try result.get()
 }

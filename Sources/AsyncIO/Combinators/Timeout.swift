@@ -31,49 +31,13 @@ public func withTimeout<Value>(
 ) async throws -> Value {
     guard limit > .zero else { throw TimeoutError(limit: limit) }
     try Task.checkCancellation()
-    return try await race(limit, Transfer(body), #isolation).value
-}
-
-/// What a child of a race has to say.
-private enum Step<Value>: Sendable {
-    case ended(Result<Transfer<Value>, any Error>)
-    case expired
-    case timerCancelled
-}
-
-private func race<Value>(
-    _ limit: Duration,
-    _ body: Transfer<nonisolated(nonsending) () async throws -> Value>,
-    _ isolation: isolated (any Actor)?
-) async throws -> Transfer<Value> {
+    let body = Transfer(body)
     // Counted from here, whatever the body does before it first waits.
     let deadline = LoopWait.now.advanced(by: limit)
-    let result = await withTaskGroup(of: Step<Value>.self) { group in
-        group.addImmediateTask {
-            _ = isolation
-            do { return .ended(.success(Transfer(try await body.value()))) } catch { return .ended(.failure(error)) }
-        }
-        group.addImmediateTask {
-            _ = isolation
-            do { try await sleep(until: deadline) } catch { return .timerCancelled }
-            return .expired
-        }
-        var expired = false
-        while let step = await group.next() {
-            switch step {
-            case .ended(.failure(let error)) where expired && !Task.isCancelled && error is CancellationError:
-                return Result<Transfer<Value>, any Error>.failure(TimeoutError(limit: limit))
-            case .ended(let result):
-                group.cancelAll()
-                return result
-            case .expired:
-                expired = true
-                group.cancelAll()
-            case .timerCancelled:
-                continue
-            }
-        }
-        return .failure(CancellationError())
-    }
-    return try result.get()
+    return try await race(
+        #isolation,
+        { (_: isolated (any Actor)?) in Transfer(try await body.value()) },
+        until: { (_: isolated (any Actor)?) in try await sleep(until: deadline) },
+        failure: { hasExpired in hasExpired ? TimeoutError(limit: limit) : nil }
+    ).value
 }
