@@ -4,15 +4,8 @@
 import AsyncIO
 import AsyncIOTesting
 import Foundation
+import TestSupport
 import Testing
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 extension AsyncIOTests {
     @Suite(.timeLimit(.minutes(1))) struct WithEventLoopTests {
@@ -104,7 +97,7 @@ extension AsyncIOTests {
                 try await withEventLoop { _ in }
                 let all = limitDescriptors(to: 4)
                 let error = await failure { try await withEventLoop { _ in } }
-                _ = limitDescriptors(to: all)
+                limitDescriptors(to: all)
                 guard (error as? SystemError)?.code == .tooManyOpenFiles else { throw Refusal() }
                 try await withEventLoop { _ in }
             }
@@ -367,21 +360,6 @@ private actor Caller {
 }
 
 private func blockHere(_ loop: EventLoop) { try? loop.runBlocking { _ in } }
-
-/// Sets how many descriptors this process may have, and returns how many it might.
-private func limitDescriptors(to count: UInt) -> UInt {
-    #if canImport(Glibc)
-    let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
-    #else
-    let resource = RLIMIT_NOFILE
-    #endif
-    var limit = rlimit()
-    unsafe getrlimit(resource, &limit)
-    let previous = UInt(limit.rlim_cur)
-    limit.rlim_cur = rlim_t(count)
-    unsafe setrlimit(resource, &limit)
-    return previous
-}
 
 /// Runs `body` on a thread of nobody's and waits for it as a task does.
 func inThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {

@@ -4,6 +4,7 @@
 
 import AsyncIOTesting
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Reactor
@@ -21,11 +22,11 @@ extension ReactorTests {
                         if lost.count == 5 { listener.drain(within: .seconds(1)) { loop.stop() } }
                     }
                     // The clients are connected for the kernel, and none is accepted.
-                    let limit = setDescriptorLimit(3)
+                    let limit = limitDescriptors(to: 3)
                     every(.milliseconds(1), on: loop) {
                         guard listener.failedAcceptCount >= 4 else { return true }
                         #expect(listener.isListening && listener.acceptedCount == 0)
-                        setDescriptorLimit(limit)
+                        limitDescriptors(to: limit)
                         return false
                     }
                     return {
@@ -51,7 +52,7 @@ extension ReactorTests {
                     try connectClients(1, to: address, on: loop) { _ in
                         listener.drain(within: .seconds(1)) { loop.stop() }
                     }
-                    let limit = setDescriptorLimit(3)
+                    let limit = limitDescriptors(to: 3)
                     let turns = loop.statistics.turns
                     let began = loop.now
                     loop.schedule(after: .seconds(60)) {
@@ -59,7 +60,7 @@ extension ReactorTests {
                         #expect(loop.statistics.turns - turns < 1_000)
                         #expect((60...70).contains(listener.failedAcceptCount))
                         #expect(began.duration(to: loop.now) >= .seconds(60))
-                        setDescriptorLimit(limit)
+                        limitDescriptors(to: limit)
                     }
                     return {}
                 }
@@ -81,7 +82,7 @@ extension ReactorTests {
                     client.onMade = { transport in
                         after(turns: 5, on: loop) {
                             try? connectClients(1, to: address, on: loop) { log.append("late \($0)") }
-                            limit = setDescriptorLimit(3)
+                            limit = limitDescriptors(to: 3)
                             every(.milliseconds(1), on: loop) {
                                 guard listener.failedAcceptCount >= 2 else { return true }
                                 transport.write("still there?")
@@ -92,7 +93,7 @@ extension ReactorTests {
                     client.onData = { transport, _ in
                         guard client.received.count == 12, limit > 0 else { return }
                         log.append("served")
-                        setDescriptorLimit(limit)
+                        limitDescriptors(to: limit)
                         limit = 0
                         transport.close()
                         every(.milliseconds(1), on: loop) {
@@ -118,11 +119,11 @@ extension ReactorTests {
                         lost.append(entry)
                         if lost.count == 3 { loop.stop() }
                     }
-                    let limit = setDescriptorLimit(3)
+                    let limit = limitDescriptors(to: 3)
                     every(.milliseconds(1), on: loop) {
                         guard listener.failedAcceptCount >= 2 else { return true }
                         listener.close()
-                        setDescriptorLimit(limit)
+                        limitDescriptors(to: limit)
                         return false
                     }
                     return {}
@@ -172,20 +173,4 @@ private func connectClients(
 private func every(_ interval: Duration, on loop: isolated EventLoop, _ body: @escaping () -> Bool) {
     func step() { if body() { loop.schedule(after: interval) { step() } } }
     loop.schedule(after: interval) { step() }
-}
-
-/// Sets how many descriptors the process may have open, and returns how many it could.
-@discardableResult
-private func setDescriptorLimit(_ count: UInt) -> UInt {
-    #if canImport(Glibc)
-    let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
-    #else
-    let resource = RLIMIT_NOFILE
-    #endif
-    var limit = rlimit()
-    unsafe getrlimit(resource, &limit)
-    let previous = UInt(limit.rlim_cur)
-    limit.rlim_cur = rlim_t(count)
-    unsafe setrlimit(resource, &limit)
-    return previous
 }

@@ -1,4 +1,4 @@
-// How many descriptors this process has open, as the kernel tells it.
+// How many descriptors this process has open, as the kernel tells it, and how many it may have.
 
 #if canImport(Glibc)
 import Glibc
@@ -20,4 +20,22 @@ public func openDescriptors() -> Int {
     var count = 0
     while unsafe readdir(directory) != nil { count += 1 }
     return count
+}
+
+/// Sets how many descriptors this process may have open, and returns how many it might.
+///
+/// For tests in a process of their own: others would fail for want of descriptors.
+@discardableResult
+public func limitDescriptors(to count: UInt) -> UInt {
+    #if canImport(Glibc)
+    let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+    #else
+    let resource = RLIMIT_NOFILE
+    #endif
+    var limit = rlimit()
+    unsafe getrlimit(resource, &limit)
+    let previous = UInt(limit.rlim_cur)
+    limit.rlim_cur = rlim_t(count)
+    unsafe setrlimit(resource, &limit)
+    return previous
 }
