@@ -1,5 +1,6 @@
 // Bytes: a collection with the indices of a slice, equal by content, sharing memory until a copy is asked for.
 
+import TestSupport
 import Testing
 
 @testable import Reactor
@@ -84,7 +85,7 @@ extension ReactorTests {
 
         @Test(arguments: [1, 2, 3] as [UInt64])
         func `slices of slices agree with those of an array`(seed: UInt64) {
-            var random = SeededGenerator(seed: seed)
+            var random = Chance(seed: seed)
             for _ in 0..<200 {
                 let array = (0..<Int.random(in: 0..<300, using: &random)).map { _ in
                     UInt8.random(in: 0...255, using: &random)

@@ -1,5 +1,6 @@
 // The table of closures: a name is good for one closure and never for the next one in its place.
 
+import TestSupport
 import Testing
 
 @testable import Reactor
@@ -67,7 +68,7 @@ extension ReactorTests {
 
         @Test(arguments: [1, 2, 3] as [UInt64])
         func `it agrees with a dictionary`(seed: UInt64) throws {
-            var random = SeededGenerator(seed: seed)
+            var random = Chance(seed: seed)
             let table = CallbackTable()
             let ran = Recorder<Int>()
             var live: [(id: CallbackID, number: Int)] = []

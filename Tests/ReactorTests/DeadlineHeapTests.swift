@@ -1,5 +1,6 @@
 // The heap of deadlines against a sorted array that does the same slowly.
 
+import TestSupport
 import Testing
 
 @testable import Reactor
@@ -41,7 +42,7 @@ extension ReactorTests {
 
         @Test(arguments: [1, 2, 3, 4, 5] as [UInt64])
         func `it agrees with a sorted array`(seed: UInt64) {
-            var random = SeededGenerator(seed: seed)
+            var random = Chance(seed: seed)
             let (heap, table) = (DeadlineHeap(), CallbackTable())
             var model: [(deadline: Int64, order: Int, id: CallbackID)] = []
             for order in 0..<3_000 {
@@ -100,17 +101,5 @@ extension DeadlineHeap {
             return top
         }
         return nil
-    }
-}
-
-/// Random numbers that are the same in each run: Knuth's linear congruential generator, upper half mixed in.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-        return state ^ (state >> 29)
     }
 }

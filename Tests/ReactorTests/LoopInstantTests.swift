@@ -1,5 +1,6 @@
 // Arithmetic on the loop's time: exact where it fits, saturated where it does not, and never a nanosecond early.
 
+import TestSupport
 import Testing
 
 @testable import Reactor
@@ -62,7 +63,7 @@ extension ReactorTests {
 
         @Test(arguments: [1, 2, 3] as [UInt64])
         func `advancing by the duration between two instants arrives, where nothing saturates`(seed: UInt64) {
-            var random = SeededGenerator(seed: seed)
+            var random = Chance(seed: seed)
             for _ in 0..<1_000 {
                 let limit = Int64.max / 4
                 let from = LoopInstant(nanoseconds: Int64.random(in: -limit...limit, using: &random))

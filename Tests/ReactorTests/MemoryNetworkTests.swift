@@ -1,6 +1,7 @@
 // The network in memory has a socket's manners, or tests on it would say nothing about sockets; and many connections
 // that open, talk, close and abort at random in both networks, after which nothing is left of any of them.
 
+import TestSupport
 import Testing
 
 @testable import Reactor
@@ -159,14 +160,14 @@ extension ReactorTests {
 
 /// Protocols that do whatever a generator says, and count what happens to them.
 private final class Crowd {
-    private var random: Random
+    private var random: Chance
     private var remaining: Int
     private var probes: [Probe] = []
     private var nextLeave: Scheduled?
     var whenOver: (() -> Void)?
 
     init(seed: UInt64, count: Int) {
-        random = Random(seed: seed)
+        random = Chance(seed: seed)
         remaining = count
     }
 

@@ -1,6 +1,7 @@
 // The shared read memory: what is handed over stays what it was for as long as anybody holds it, little is pinned by
 // it, and there is always room. Each read fills its room with a byte of its own, so that an overlap shows.
 
+import TestSupport
 import Testing
 
 @testable import Reactor
@@ -109,7 +110,7 @@ extension ReactorTests {
 
         @Test(arguments: [1, 2, 3, 4] as [UInt64])
         func `whatever is kept and dropped, kept bytes never change and there is always room`(seed: UInt64) {
-            var random = SeededGenerator(seed: seed)
+            var random = Chance(seed: seed)
             let slab = ReadSlab()
             var kept: [(bytes: Bytes, byte: UInt8)] = []
             for step in 0..<1_500 {

@@ -1,5 +1,6 @@
 // The ready ring against an array, and the words that it holds: what goes in as one of three kinds comes out as it.
 
+import TestSupport
 import Testing
 
 @testable import Reactor
@@ -8,7 +9,7 @@ extension ReactorTests {
     @Suite struct ReadyRingTests {
         @Test(arguments: [1, 2, 3] as [UInt64])
         func `it agrees with an array, across growth and wrap-around`(seed: UInt64) {
-            var random = SeededGenerator(seed: seed)
+            var random = Chance(seed: seed)
             let ring = ReadyRing(minimumCapacity: 16)
             var model: [UInt64] = []
             var next: UInt64 = 1

@@ -1,5 +1,6 @@
 // What waits to be sent: every byte goes out once and in order, in requests of bounded size, one at a time.
 
+import TestSupport
 import Testing
 
 @testable import Reactor
@@ -80,7 +81,7 @@ extension ReactorTests {
 
         @Test(arguments: [1, 2, 3] as [UInt64])
         func `every byte goes out once and in order`(seed: UInt64) {
-            var random = SeededGenerator(seed: seed)
+            var random = Chance(seed: seed)
             let queue = WriteQueue()
             var (appended, sent, inFlight): ([UInt8], [UInt8], Int) = ([], [], 0)
             for step in 0..<400 {

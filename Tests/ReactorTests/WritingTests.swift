@@ -1,6 +1,7 @@
 // Behaviours 105, 106, 111 and 113 of asyncio: every byte that is written arrives once and in order, however little the
 // network takes at a time, and what is written to a connection that is closing is dropped.
 
+import TestSupport
 import Testing
 
 @testable import Reactor
@@ -26,7 +27,7 @@ extension ReactorTests {
             let story = try play(on: network) { _, scene in
                 scene.client.onMade = { transport in
                     var position = 0
-                    var random = Random(seed: 42)
+                    var random = Chance(seed: 42)
                     func take(_ limit: Int) -> Bytes {
                         let end = min(position + Int.random(in: 0...limit, using: &random), whole.count)
                         defer { position = end }

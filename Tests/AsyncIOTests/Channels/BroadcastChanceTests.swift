@@ -2,6 +2,7 @@
 
 import AsyncIO
 import AsyncIOTesting
+import TestSupport
 import Testing
 
 extension AsyncIOTests {
@@ -15,7 +16,7 @@ extension AsyncIOTests {
         @Test(arguments: 0..<20)
         func `what subscribers get and miss is what a list for each would give`(seed: UInt64) async throws {
             try await onLoop { loop in
-                var chance = Seeded(seed)
+                var chance = Chance(seed: seed)
                 let capacity = Int.random(in: 1...6, using: &chance)
                 let channel = BroadcastChannel<Int>(
                     capacity: capacity,
@@ -69,7 +70,7 @@ extension AsyncIOTests {
         {
             let (sent, got) = (Recorder<Int>(), Recorder<[Int]>())
             try await onLoop { loop in
-                var chance = Seeded(seed)
+                var chance = Chance(seed: seed)
                 let channel = BroadcastChannel<Int>(capacity: Int.random(in: 1...5, using: &chance))
                 let luck = (0..<1_000).map { _ in Int.random(in: 0...9, using: &chance) }
                 var tasks: [LoopTask<Void>] = []

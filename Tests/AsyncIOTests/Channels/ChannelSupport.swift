@@ -1,21 +1,7 @@
-// What the tests of channels and pacing share: chance that is the same in every run, and tasks in a state.
+// What the tests of channels and pacing share: what has become of tasks, in words.
 
 import AsyncIO
 import Testing
-
-/// Numbers that look like chance, and are the same for the same seed.
-struct Seeded: RandomNumberGenerator {
-    private var state: UInt64
-    init(_ seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var bits = state
-        bits = (bits ^ (bits >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        bits = (bits ^ (bits >> 27)) &* 0x94D0_49BB_1331_11EB
-        return bits ^ (bits >> 31)
-    }
-}
 
 /// Lets tasks run until each of them waits.
 func settle(_ turns: Int = 5) async { for _ in 0..<turns { await AsyncIO.yield() } }

@@ -3,6 +3,7 @@
 
 import AsyncIO
 import AsyncIOTesting
+import TestSupport
 import Testing
 
 extension AsyncIOTests {
@@ -306,7 +307,7 @@ extension AsyncIOTests {
         {
             let (sent, received) = (Recorder<[Int]>(), Recorder<[Int]>())
             try await onLoop { _ in
-                var chance = Seeded(seed)
+                var chance = Chance(seed: seed)
                 let channel = Channel<[Int]>(capacity: Int.random(in: 0...4, using: &chance))
                 let lives = (0..<400).map { _ in Int.random(in: 0...6, using: &chance) }
                 var tasks: [LoopTask<Void>] = []

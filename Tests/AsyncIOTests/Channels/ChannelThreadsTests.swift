@@ -3,6 +3,7 @@
 
 import AsyncIO
 import AsyncIOTesting
+import TestSupport
 import Testing
 
 extension AsyncIOTests {
@@ -179,7 +180,7 @@ extension AsyncIOTests {
             let channel = Channel<[Int]>(capacity: [0, 1, 3, 50, 1_000, 2][Int(seed)])
             /// Sends, and cancels some of what it does.
             @Sendable func sendAll(_ sender: Int) async {
-                var chance = Seeded(seed * 10 + UInt64(sender))
+                var chance = Chance(seed: seed * 10 + UInt64(sender))
                 for number in 0..<300 {
                     let attempt = Task {
                         try await channel.send([sender, number])
@@ -192,7 +193,7 @@ extension AsyncIOTests {
                 if done.count == 3 { channel.close() }
             }
             @Sendable func receiveAll(_ receiver: Int) async {
-                var chance = Seeded(seed * 10 + 5 + UInt64(receiver))
+                var chance = Chance(seed: seed * 10 + 5 + UInt64(receiver))
                 while true {
                     let attempt = Task {
                         guard let element = try await channel.receive() else { return false }

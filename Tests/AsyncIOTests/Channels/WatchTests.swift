@@ -2,6 +2,7 @@
 
 import AsyncIO
 import AsyncIOTesting
+import TestSupport
 import Testing
 
 extension AsyncIOTests {
@@ -224,7 +225,7 @@ extension AsyncIOTests {
         func `whatever is set and when: values only rise, and the last is seen by all`(seed: UInt64) async throws {
             let seen = Recorder<[Int]>()
             try await onLoop { loop in
-                var chance = Seeded(seed)
+                var chance = Chance(seed: seed)
                 let watch = Watch(0)
                 let pauses = (0..<300).map { _ in Int.random(in: 0...3, using: &chance) }
                 var tasks: [LoopTask<Void>] = []

@@ -2,6 +2,7 @@
 
 import AsyncIO
 import AsyncIOTesting
+import TestSupport
 import Testing
 
 extension AsyncIOTests {
@@ -127,7 +128,7 @@ extension AsyncIOTests {
         func `whatever it is moved to, the body ends at the last one that had come`(seed: Int) async throws {
             guard keepsJobs else { return }
             try await onLoop { loop in
-                var numbers = SeededNumbers(seed: seed)
+                var numbers = Chance(seed: seed)
                 let moves = (0..<20).map { _ in
                     (Int.random(in: 1...5, using: &numbers), Int.random(in: 0...8, using: &numbers))
                 }

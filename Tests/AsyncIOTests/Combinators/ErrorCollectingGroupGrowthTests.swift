@@ -3,6 +3,7 @@
 
 import AsyncIO
 import AsyncIOTesting
+import TestSupport
 import Testing
 
 extension AsyncIOTests {
@@ -197,10 +198,10 @@ extension AsyncIOTests {
 
 /// What the children of a test's group do, by a random plan, and what they did.
 private final class Plan {
-    var numbers: SeededNumbers
+    var numbers: Chance
     var (begun, ended) = (0, 0)
     var thrown: [String] = []
-    init(seed: Int) { numbers = SeededNumbers(seed: seed) }
+    init(seed: Int) { numbers = Chance(seed: seed) }
     func roll(_ count: Int) -> Int { Int.random(in: 0..<count, using: &numbers) }
 }
 

@@ -78,15 +78,3 @@ func unobserved(_ issues: Recorder<LoopIssue>) -> [String] {
 
 /// A few turns: enough for whoever was woken, and for those whom it wakes.
 func someTurns(_ count: Int = 5) async { for _ in 0..<count { await AsyncIO.yield() } }
-
-/// Numbers that look random and are the same each time.
-struct SeededNumbers: RandomNumberGenerator {
-    private var state: UInt64
-    init(seed: Int) { state = UInt64(seed) &* 0x9E37_79B9_7F4A_7C15 | 1 }
-    mutating func next() -> UInt64 {
-        state ^= state << 13
-        state ^= state >> 7
-        state ^= state << 17
-        return state &* 0x2545_F491_4F6C_DD1D
-    }
-}

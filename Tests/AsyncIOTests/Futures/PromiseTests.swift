@@ -3,6 +3,7 @@
 
 import AsyncIO
 import AsyncIOTesting
+import TestSupport
 import Testing
 
 extension AsyncIOTests {
@@ -163,7 +164,7 @@ extension AsyncIOTests {
             let ends = Recorder<Int>()
             let waits = 40
             try await onLoop(collecting: Recorder()) { _ in
-                var dice = SeededNumbers(seed: seed)
+                var dice = Chance(seed: seed)
                 var promises: [Promise<Int>?] = (0..<8).map { _ in
                     Promise<Int>(cancelsWithAwaiter: Bool.random(using: &dice))
                 }

@@ -3,6 +3,7 @@
 
 import AsyncIO
 import AsyncIOTesting
+import TestSupport
 import Testing
 
 extension AsyncIOTests {
@@ -223,7 +224,7 @@ extension AsyncIOTests {
 
         @Test(arguments: 0..<20)
         func `whatever the pauses are: ticks are where their policy says`(seed: UInt64) async throws {
-            var chance = Seeded(seed)
+            var chance = Chance(seed: seed)
             let period = Int.random(in: 1...50, using: &chance)
             let pauses = (0..<300).map { _ in
                 Int.random(in: 0...(period * 3), using: &chance) / Int.random(in: 1...4, using: &chance)

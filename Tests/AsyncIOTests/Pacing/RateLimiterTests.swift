@@ -3,6 +3,7 @@
 
 import AsyncIO
 import AsyncIOTesting
+import TestSupport
 import Testing
 
 extension AsyncIOTests {
@@ -247,7 +248,7 @@ extension AsyncIOTests {
         @Test(arguments: 0..<15)
         func `never too many, never too late, always in order`(seed: UInt64) async throws {
             let grants = Recorder<[Int64]>()
-            var chance = Seeded(seed)
+            var chance = Chance(seed: seed)
             let (rate, burst) = (Int.random(in: 1...9, using: &chance), Int.random(in: 1...5, using: &chance))
             let period = Int64.random(in: 1...1_000, using: &chance)
             let requests = (0..<200).map { _ in

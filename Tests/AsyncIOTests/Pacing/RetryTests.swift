@@ -3,6 +3,7 @@
 
 import AsyncIO
 import AsyncIOTesting
+import TestSupport
 import Testing
 
 extension AsyncIOTests {
@@ -265,7 +266,7 @@ extension AsyncIOTests {
             )
             func waits(_ seed: UInt64) async throws -> [Duration] {
                 try await onLoop { loop in
-                    var (chance, times): (Seeded, [Duration]) = (Seeded(seed), [])
+                    var (chance, times): (Chance, [Duration]) = (Chance(seed: seed), [])
                     _ = await failure {
                         try await AsyncIO.retry(policy, using: &chance) {
                             times.append(loop.elapsed)

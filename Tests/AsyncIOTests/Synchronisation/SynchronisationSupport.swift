@@ -1,5 +1,5 @@
-// What the tests of locks and queues stand on: a look at tasks that may still wait, time for all that can go on to do
-// so, and numbers that are random and the same in every run.
+// What the tests of locks and queues stand on: a look at tasks that may still wait, and time for all that can go on to
+// do so.
 
 import AsyncIO
 import AsyncIOTesting
@@ -37,23 +37,6 @@ final class LoopCount {
 /// Numbers in the order in which tasks of one loop told them; a plain array, as a recorder is slow for very many.
 final class NumberLog {
     var numbers: [Int] = []
-}
-
-/// A generator of the same numbers for the same seed: SplitMix64.
-struct Chance: RandomNumberGenerator {
-    private var state: UInt64
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
-
-    /// One of so many, counted from zero.
-    mutating func roll(_ sides: Int) -> Int { Int(next() % UInt64(sides)) }
 }
 
 /// The seeds of tests with random operations.
