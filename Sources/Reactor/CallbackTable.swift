@@ -15,8 +15,8 @@ struct CallSite: Sendable {
 
     var description: String { "\(file):\(line)" }
 
-    /// That of a job which sleeps.
-    static var sleepingJob: CallSite { CallSite(file: #fileID, line: 0) }
+    /// Whether it is in this library: what such a callback is for, such as a sleep or a connection, is named otherwise.
+    var isOurs: Bool { description.hasPrefix("Reactor/") || description.hasPrefix("AsyncIO/") }
 }
 
 /// The closures of everything that is scheduled.
@@ -119,14 +119,12 @@ final class CallbackTable {
         return bodies
     }
 
-    /// Where the closures were scheduled, each place once.
-    ///
-    /// Jobs that sleep are none: they go on elsewhere.
+    /// Where users' closures were scheduled, each place once.
     var sites: [String] {
         var sites: Set<String> = []
         for index in 0..<used where unsafe slots[index].body != nil {
             let site = unsafe slots[index].site
-            if site.line != CallSite.sleepingJob.line { sites.insert(site.description) }
+            if !site.isOurs { sites.insert(site.description) }
         }
         return sites.sorted()
     }

@@ -18,7 +18,7 @@ public struct CloseReport: Sendable, CustomStringConvertible {
     ///
     /// Empty after `AsyncIO.run` and `withEventLoop`, which wait for them. Their waits end with `CancellationError`.
     public var tasks: [String] = []
-    /// Where callbacks were scheduled that never ran, each place once; in debug mode only.
+    /// Where callbacks were scheduled that never ran, each place once; in debug mode only, and without this library's own.
     public var callbackSites: [String] = []
 
     /// Whether nothing was left open, nothing was dropped, and all tasks had ended.

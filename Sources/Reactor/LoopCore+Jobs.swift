@@ -69,7 +69,7 @@ extension LoopCore {
                 sleepingJobs -= 1
                 if let job = sleeper.take() { enqueue(ReadyEntry(job: job, .kept)) }
             },
-            site: .sleepingJob
+            site: CallSite(file: #fileID, line: #line)
         )
     }
 
