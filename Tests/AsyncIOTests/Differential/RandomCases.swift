@@ -6,6 +6,7 @@
 
 import AsyncIO
 import AsyncIOTesting
+import TestSupport
 
 /// What a task does next.
 private indirect enum Step: Sendable {

@@ -4,6 +4,7 @@
 import AsyncIO
 import AsyncIOTesting
 import Foundation
+import TestSupport
 import Testing
 
 extension AsyncIOTests {
@@ -221,7 +222,7 @@ extension AsyncIOTests {
                 let plain = loop
                 for thread in 0..<threads {
                     onForeignThread {
-                        var random = SeededNumbers(seed: 100 * seed + thread)
+                        var random = Chance(seed: 100 * seed + thread)
                         for number in 0..<150 {
                             ends.append(attempt(number, on: plain, &random))
                             if number == 40 { started.open() }
@@ -245,7 +246,7 @@ extension AsyncIOTests {
 }
 
 /// Submits a task, does something with it, and says how it ended.
-private func attempt(_ number: Int, on loop: EventLoop, _ random: inout SeededNumbers) -> String {
+private func attempt(_ number: Int, on loop: EventLoop, _ random: inout Chance) -> String {
     do {
         let naps = Int.random(in: 0..<3, using: &random)
         let task = try loop.submitTask { _ in
