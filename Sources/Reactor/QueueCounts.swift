@@ -69,7 +69,7 @@ package final class QueueCounts {
     package func inserted() {
         unsafe items &+= 1
         unsafe unfinished &+= 1
-        if getters.hasPlaces { offerItem() }
+        if unsafe getters.wasUsed { offerItem() }
     }
 
     // MARK: Getting
@@ -102,7 +102,7 @@ package final class QueueCounts {
     @inline(__always)
     package func removed() {
         unsafe items &-= 1
-        if putters.hasPlaces { offerRoom() }
+        if unsafe putters.wasUsed { offerRoom() }
         if unsafe finished { endGets() }
     }
 

@@ -49,15 +49,17 @@ package final class WaitQueue {
     // SAFETY: as above.
     @exclusivity(unchecked) private var spare: Place?
     // SAFETY: a number, and changed on one thread: a check of it at run time would find nothing.
-    @usableFromInline @exclusivity(unchecked) var places = 0
+    @exclusivity(unchecked) private var places = 0
 
     /// How many are in line: those who wait, and those who were cancelled and have not run yet.
     package var length: Int { unsafe places }
 
     /// Whether there is anybody in line.
-    @inlinable
-    @inline(__always)
     var hasPlaces: Bool { unsafe places != 0 }
+
+    /// Whether anybody has ever waited here, so that the line belongs to a loop.
+    // SAFETY: as above. Set once.
+    @usableFromInline @exclusivity(unchecked) private(set) var wasUsed = false
 
     /// An empty line of those who wait for what `name` says.
     package init(_ name: StaticString) { self.name = name }
@@ -147,6 +149,7 @@ package final class WaitQueue {
             )
         }
         dropEnded()
+        unsafe wasUsed = true
         let place: Place
         let free = unsafe spare.take()
         free?.core.requireHere(name)
