@@ -88,6 +88,8 @@ final class LoopCore {
     let parked = Parked()
     /// What was spawned on the loop and has not ended.
     let spawned = SpawnedTasks()
+    /// The timers of waits that end at a deadline which a bare task has inherited.
+    var waitTimers: [ObjectIdentifier: Scheduled] = [:]
     /// A line in which nobody waits, for the next task that is awaited.
     var spareLine: WaitQueue?
     /// The task for which the loop was made, as an address, or 0.

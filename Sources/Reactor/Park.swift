@@ -33,6 +33,8 @@ public class Park {
     private var isListed = true
     /// Whether a scope hears of its cancellation.
     private var isScoped = false
+    /// Whether a timer cancels the task that waits when its inherited deadline passes.
+    private var hasDeadline = false
     /// Whether that wait has ended before it was stored, and how.
     private var endedEarly = false
     private var wasCancelledEarly = false
@@ -186,6 +188,7 @@ public class Park {
     @usableFromInline
     final func registerForCancellation() -> UnsafeMutableRawPointer? {
         if enterScope() { return nil }
+        if InheritedDeadline.isUsed { hasDeadline = core.watchDeadline(of: self) }
         // SAFETY: stopped by the function that asked for it, after the wait.
         return unsafe Cancellation.listen(self)
     }
@@ -193,6 +196,10 @@ public class Park {
     @usableFromInline
     final func deregister(_ registration: UnsafeMutableRawPointer?) {
         unsafe Cancellation.stop(registration)
+        if hasDeadline {
+            hasDeadline = false
+            core.dropDeadline(of: self)
+        }
     }
 
     /// Whether the scope hears of the cancellation of the task that waits.

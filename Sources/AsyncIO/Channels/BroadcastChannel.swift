@@ -65,7 +65,7 @@ public final class BroadcastChannel<Element> {
     ///   - capacity: How many elements a subscriber may be behind, at least one.
     ///   - overflow: What happens when one would be further behind.
     public init(capacity: Int = 256, overflow: Overflow = .waitForSlowest) {
-        precondition(capacity > 0, "A BroadcastChannel needs room for at least one element.")
+        require(capacity > 0, "A BroadcastChannel needs room for at least one element.")
         self.capacity = capacity
         self.overflow = overflow
     }

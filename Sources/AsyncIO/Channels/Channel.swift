@@ -31,7 +31,7 @@ public final class Channel<Element: Sendable>: Sendable {
     /// - Parameter capacity: How many elements it holds while nobody receives. With zero each send waits until its element
     ///   was received.
     public init(capacity: Int = 1_024) {
-        precondition(capacity >= 0, "A Channel cannot hold fewer than zero elements.")
+        require(capacity >= 0, "A Channel cannot hold fewer than zero elements.")
         self.capacity = capacity
         state = Guarded(ChannelState(capacity: capacity))
     }

@@ -30,7 +30,7 @@ public final class Deadline {
     ///
     /// The corresponding asyncio name is `Timeout.reschedule`.
     public func reschedule(to instant: LoopInstant?) {
-        precondition(!isOver, "A Deadline was rescheduled after its body had ended.")
+        require(!isOver, "A Deadline was rescheduled after its body had ended.")
         guard !isExpired else { return }
         self.instant = instant
         change.wake()
@@ -50,7 +50,8 @@ public final class Deadline {
 
     /// The earliest deadline of the code that runs here, for passing on to others; nil if there is none.
     ///
-    /// Tasks inherit it, those of `AsyncIO.spawn` with effect: they are cancelled when it has passed.
+    /// Tasks inherit it, and are cancelled when it has passed: those of `AsyncIO.spawn` at once, a bare `Task { }` where it
+    /// waits in this library by itself, and not while it awaits children of its own.
     @TaskLocal public static var inherited: LoopInstant?
 }
 
@@ -86,6 +87,7 @@ extension Deadline {
         _ body: nonisolated(nonsending) @escaping (Deadline) async throws -> Value
     ) async throws -> Value {
         let loop = Loops.here("withDeadline")
+        InheritedDeadline.use { inherited }
         let scope = Deadline(deadline, here: loop)
         defer { scope.isOver = true }
         let (body, shared) = (Transfer(body), Transfer(scope))

@@ -64,7 +64,7 @@ private final class GroupState {
     let news = WaitQueue("withErrorCollectingTaskGroup")
 
     func add(_ operation: @escaping Operation) {
-        precondition(!isOver, "A child was added to a task group that is over.")
+        require(!isOver, "A child was added to a task group that is over.")
         added.append(operation)
         unfinished += 1
         news.wakeAll()

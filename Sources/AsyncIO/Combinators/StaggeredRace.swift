@@ -42,7 +42,7 @@ public func staggeredRace<Value: Sendable>(
     delay: Duration?,
     _ operations: [@Sendable @isolated(any) () async throws -> Value]
 ) async throws -> StaggeredRaceWinner<Value> {
-    precondition(!operations.isEmpty, "staggeredRace was called without an operation.")
+    require(!operations.isEmpty, "staggeredRace was called without an operation.")
     let loop = Loops.here("AsyncIO.staggeredRace")
     return try await run(delay, operations, loop, #isolation)
 }

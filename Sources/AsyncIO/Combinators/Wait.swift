@@ -33,7 +33,7 @@ public func wait<Value: Sendable>(
     until condition: WaitCondition = .allCompleted,
     timeout: Duration? = nil
 ) async throws -> (done: [LoopTask<Value>], pending: [LoopTask<Value>]) {
-    precondition(!tasks.isEmpty, "AsyncIO.wait(for:) was called without a task, and would wait for ever.")
+    require(!tasks.isEmpty, "AsyncIO.wait(for:) was called without a task, and would wait for ever.")
     let loop = Loops.here("AsyncIO.wait(for:)")
     return try await wait(Loops.each(of: tasks, on: loop, "AsyncIO.wait(for:)"), condition, timeout, on: loop)
 }
@@ -92,7 +92,7 @@ extension Loops {
     static func each<Value>(of tasks: [LoopTask<Value>], on loop: EventLoop, _ what: String) -> [LoopTask<Value>] {
         var seen: Set<LoopTask<Value>> = []
         return tasks.filter { task in
-            precondition(
+            require(
                 task.loop === loop,
                 "\(what) was given a task of another EventLoop. Await its value in a task of this one, and name that."
             )

@@ -42,7 +42,7 @@ public final class Interval {
     ///   - delay: The time from now to the first tick; zero is at once.
     ///   - missedTicks: What happens after a tick for which somebody came too late.
     public init(every period: Duration, after delay: Duration = .zero, missedTicks: MissedTicks = .burst) {
-        precondition(period > .zero, "An Interval needs a period above zero.")
+        require(period > .zero, "An Interval needs a period above zero.")
         self.period = period
         nanoseconds = LoopInstant(nanoseconds: 0).advanced(by: period).nanoseconds
         self.missedTicks = missedTicks

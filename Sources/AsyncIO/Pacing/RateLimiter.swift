@@ -50,7 +50,7 @@ public final class RateLimiter {
     ///   - period: A length of time, counted in whole nanoseconds; more than zero.
     ///   - burst: How many tokens are kept while nobody wants them, at least one.
     public init(rate: Int, per period: Duration = .seconds(1), burst: Int = 1) {
-        precondition(
+        require(
             rate > 0 && burst > 0 && period > .zero,
             "A RateLimiter needs a rate, a time and a burst above zero."
         )
@@ -77,7 +77,7 @@ public final class RateLimiter {
     /// - Throws: `CancellationError` if the task is cancelled while it waits, or the loop ends: it has taken none then, and
     ///   the next in line is served as if it had never come.
     public func acquire(_ count: Int = 1) async throws {
-        precondition(count > 0, "RateLimiter.acquire was called for fewer tokens than one.")
+        require(count > 0, "RateLimiter.acquire was called for fewer tokens than one.")
         let arrival = LoopWait.now
         try await turn.acquire()
         defer { turn.release() }
@@ -95,7 +95,7 @@ public final class RateLimiter {
     /// - Parameter count: How many, at least one.
     /// - Returns: Whether this has taken them.
     public func tryAcquire(_ count: Int = 1) -> Bool {
-        precondition(count > 0, "RateLimiter.tryAcquire was called for fewer tokens than one.")
+        require(count > 0, "RateLimiter.tryAcquire was called for fewer tokens than one.")
         if turn.isLocked { return false }
         let now = LoopWait.now
         fill(until: now)

@@ -76,9 +76,9 @@ public struct RetryPolicy: Hashable, Sendable {
 
     /// Traps where no meaning could be given to it.
     func validate() {
-        precondition(maximumAttempts > 0, "A RetryPolicy needs at least one attempt.")
-        precondition((0...1).contains(jitter), "The jitter of a RetryPolicy is between 0 and 1.")
-        precondition(multiplier >= 0 && multiplier.isFinite, "The multiplier of a RetryPolicy is a number from 0 on.")
+        require(maximumAttempts > 0, "A RetryPolicy needs at least one attempt.")
+        require((0...1).contains(jitter), "The jitter of a RetryPolicy is between 0 and 1.")
+        require(multiplier >= 0 && multiplier.isFinite, "The multiplier of a RetryPolicy is a number from 0 on.")
     }
 
     private static func nanoseconds(_ duration: Duration) -> Double {

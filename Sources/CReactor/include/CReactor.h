@@ -61,6 +61,16 @@ CREACTOR_SWIFT void *swift_task_getCurrent(void);
 /// The task that runs on this thread, or NULL. Compared by address only.
 static inline const void *creactor_current_task(void) { return swift_task_getCurrent(); }
 
+CREACTOR_SWIFT uintptr_t swift_task_getJobFlags(void *task);
+CREACTOR_SWIFT void swift_task_cancel(void *task);
+/// Whether the task that runs here is nobody's child; false if none runs.
+static inline int creactor_is_bare_task(void) {
+    void *task = swift_task_getCurrent();
+    return task && !(swift_task_getJobFlags(task) & ((uintptr_t)1 << 24));
+}
+/// Cancels a task, which must not have ended.
+static inline void creactor_cancel_task(const void *task) { swift_task_cancel((void *)task); }
+
 /// Makes `heard(context)` called when a task with a handler for `context` is cancelled, for the life of the process.
 void creactor_hear_of_cancellation(void (*heard)(void *context));
 /// Begins to listen for the cancellation of the task that runs here; tells of it at once if it was. Until the listening
