@@ -45,7 +45,8 @@ extension LoopCore {
         // SAFETY: the task waits, and so lives, until the timer is dropped.
         nonisolated(unsafe) let waiting = unsafe task
         let site = CallSite(file: #fileID, line: #line)
-        waitTimers[ObjectIdentifier(park)] = schedule(at: deadline, { unsafe creactor_cancel_task(waiting) }, site: site)
+        let timer = schedule(at: deadline, { unsafe creactor_cancel_task(waiting) }, site: site)
+        waitTimers[ObjectIdentifier(park)] = timer
         return true
     }
 

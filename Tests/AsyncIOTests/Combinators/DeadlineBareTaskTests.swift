@@ -60,7 +60,7 @@ extension AsyncIOTests {
             }
         }
 
-        @Test func `one that has passed cancels the task at its first wait, and what does not wait goes on`() async throws {
+        @Test func `one that has passed cancels the task at its first wait, not before`() async throws {
             try await onLoop { loop in
                 let queue = Transfer(AsyncQueue<Int>())
                 for number in 0..<3 { try await queue.value.put(number) }
