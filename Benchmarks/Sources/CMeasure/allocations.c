@@ -80,6 +80,8 @@ static void report(int signal_number) {
     errno = saved;
 }
 
+uint64_t measure_allocations(void) { return __atomic_load_n(&allocations, __ATOMIC_RELAXED); }
+
 int measure_count_allocations(void) {
 #if defined(__GLIBC__)
     struct sigaction action = {.sa_handler = report, .sa_flags = SA_RESTART};

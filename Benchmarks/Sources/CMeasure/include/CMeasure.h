@@ -41,6 +41,9 @@ int64_t measure_raise_descriptor_limit(void);
 /// From now on counts the heap allocations of this process, and prints the count to stderr at each SIGUSR1.
 int measure_count_allocations(void);
 
+/// How many heap allocations have been counted.
+uint64_t measure_allocations(void);
+
 /// Ends this process when the one that started it ends, however that happens.
 int measure_end_with_parent(void);
 
