@@ -7,8 +7,12 @@ extension LoopCore {
     /// Traps unless the caller is on this loop.
     @inline(__always)
     func requireHere(_ what: StaticString) {
-        if unsafe creactor_current_loop() != identity { requireNearby(what) }
+        if !isCurrentHere { requireNearby(what) }
     }
+
+    /// Whether the loop runs on this thread, at this moment.
+    @inline(__always)
+    var isCurrentHere: Bool { unsafe creactor_is_current_loop(identity) != 0 }
 
     /// The same where the loop does not run: on its thread, or for the tasks that it has left.
     @inline(never)

@@ -28,6 +28,7 @@
 /// The loop that is running on this thread, or NULL. Compared by address only.
 extern _Thread_local const void *creactor_current_loop_storage CREACTOR_TLS;
 static inline const void *creactor_current_loop(void) { return creactor_current_loop_storage; }
+static inline int creactor_is_current_loop(const void *loop) { return creactor_current_loop_storage == loop; }
 static inline void creactor_set_current_loop(const void *loop) { creactor_current_loop_storage = loop; }
 
 /// A number that no other live thread has: the address of a thread-local.
