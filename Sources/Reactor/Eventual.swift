@@ -178,9 +178,15 @@ package class Eventual: @unchecked Sendable {
 
     @unsafe
     private final func add(_ entry: EventualEntry) {
-        // What was taken back is not kept for as long as nothing happens.
-        if unsafe entries.count >= 16 { unsafe entries.removeAll { !$0.callback.isWanted } }
+        // What was taken back is not kept for as long as nothing happens. It goes when nothing is being changed any more, as
+        // its end may run code of the program's that comes here.
+        var dropped: [EventualEntry] = []
+        if unsafe entries.count >= 16, unsafe entries.contains(where: { !$0.callback.isWanted }) {
+            dropped = unsafe entries
+            unsafe entries = dropped.filter { $0.callback.isWanted }
+        }
         unsafe entries.append(entry)
+        withExtendedLifetime(dropped) {}
         if isDone { tell() }
     }
 

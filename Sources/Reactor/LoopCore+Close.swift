@@ -54,6 +54,7 @@ extension LoopCore {
         memory?.loopIsClosing()
         parked.cancelAll()
         spareLine = nil
+        spawned.forgetAll()
         mainQueue?.close()
         handles.closeAll()
         // SAFETY: the loop is open until `uv_loop_close` succeeds, and every handle on it is closing.

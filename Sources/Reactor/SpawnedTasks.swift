@@ -133,6 +133,17 @@ package final class SpawnedTasks {
         if unsafe listed == 0 { onEmpty?() }
     }
 
+    /// Forgets all, as their loop is closed: it will not hear of their ends, and they hold it.
+    func forgetAll() {
+        // One by one, so that none lets go the next from within.
+        while let record = unsafe first {
+            unsafe first = record.next.take()
+            unsafe record.previous = nil
+        }
+        unsafe last = nil
+        unsafe listed = 0
+    }
+
     /// Cancels all, oldest first, and what is spawned later.
     func cancelAll() {
         isEnding = true

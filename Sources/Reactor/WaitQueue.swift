@@ -38,7 +38,9 @@ package final class WaitQueue {
     fileprivate let name: StaticString
     /// The task for whose end this is the line.
     // SAFETY: here as in the others, a check of exclusivity at run time would find nothing: they are used on one thread.
-    @exclusivity(unchecked) package var record: TaskRecord?
+    // Not counted, as the task holds its line: whoever waits in it holds the task, and it is taken away before the line is
+    // another's.
+    @exclusivity(unchecked) unowned(unsafe) var record: TaskRecord?
     /// Where the future was made whose line this is.
     // SAFETY: as above.
     @exclusivity(unchecked) var site: (file: StaticString, line: UInt)?

@@ -121,7 +121,8 @@ extension Eventual {
     ) -> FutureCallback {
         observe()
         let callback = EventualCallback()
-        onCompletion(callback, atOnce: false) { loop in
+        // Not held, as it holds the callback, for ever if the loop closes before. It is there when it calls.
+        onCompletion(callback, atOnce: false) { [unowned self] loop in
             if let result: Result<Value, any Error> = self.result() { body(loop, result) }
         }
         return FutureCallback(callback)

@@ -39,7 +39,9 @@ public struct LoopTask<Value: Sendable>: Sendable, Hashable {
         if record.isDone {
             body(loop, record.failure)
         } else {
-            record.onCompletion(callback, atOnce: true) { [record] loop in body(loop, record.failure) }
+            record.onCompletion(callback, atOnce: true) { [unowned record] loop in
+                body(loop, record.failure)
+            }
         }
         return callback
     }
