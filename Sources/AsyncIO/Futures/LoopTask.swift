@@ -151,7 +151,7 @@ nonisolated func bounded<Value: Sendable>(
     func bounded(on loop: isolated EventLoop) -> @Sendable @isolated(any) () async throws -> Value {
         {
             _ = loop
-            return try await Deadline.run(until: deadline) { _ in try await body() }
+            return try await Deadline.run(until: deadline) { _ in try await Loops.run(body, on: loop) }
         }
     }
     return loop.assumeIsolated { bounded(on: $0) }
