@@ -124,14 +124,12 @@ package class Eventual: @unchecked Sendable {
     /// - Throws: `CancellationError` if the waiting task was cancelled, or if the loop ends.
     @usableFromInline
     package final func wait() async throws {
-        if Isolation.exists(#isolation), isHere {
-            while !isDone {
-                let queue = unsafe queue
-                defer { unsafe recycle(queue) }
-                try await queue.wait()
-            }
-        } else {
-            try await wait(on: loop)
+        while !isDone {
+            // Asked each time, as an ordinary actor need not go on where it waited.
+            guard Isolation.exists(#isolation), isHere else { return try await wait(on: loop) }
+            let queue = unsafe queue
+            defer { if isHere { unsafe recycle(queue) } }
+            try await queue.wait()
         }
     }
 

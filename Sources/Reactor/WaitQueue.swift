@@ -98,7 +98,7 @@ package final class WaitQueue {
     package func wait() async throws {
         let place = try join()
         let wasCancelled = await place.finishWait()
-        leave(place)
+        if place.core.isCurrent { leave(place) } else { await leaveElsewhere(place) }
         if wasCancelled { throw CancellationError() }
     }
 
@@ -106,7 +106,7 @@ package final class WaitQueue {
     package func waitUncancellable() async -> Bool {
         guard let place = try? join() else { return false }
         let wasEnded = await place.finishWaitUncancellable()
-        leave(place)
+        if place.core.isCurrent { leave(place) } else { await leaveElsewhere(place) }
         return !wasEnded
     }
 
@@ -176,6 +176,19 @@ package final class WaitQueue {
         if place.isInLine { remove(place) }
         unsafe spare = place
     }
+
+    /// The same for a task that goes on elsewhere than it waited: within an ordinary actor, which runs on the loop when the
+    /// loop's tasks call it, but on whatever thread is running it when they are resumed.
+    @inline(never)
+    private func leaveElsewhere(_ place: Place) async {
+        // What is left of a closed loop does nothing any more, wherever that is.
+        guard place.core.state != .closed else { return leave(place) }
+        // SAFETY: used on the loop, for which the caller waits.
+        nonisolated(unsafe) let (this, left) = (self, place)
+        unsafe await this.leave(left, on: left.core.withLoop { $0 })
+    }
+
+    private func leave(_ place: Place, on loop: isolated EventLoop) { leave(place) }
 
     private func removeFirst(_ place: Place) {
         unsafe first = place.nextInLine.take()
