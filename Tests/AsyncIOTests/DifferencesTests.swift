@@ -70,6 +70,20 @@ extension AsyncIOTests {
             }
         }
 
+        @Test func `handles are equal if they are of the same task, and futures likewise`() async throws {
+            try await onLoop { _ in
+                let (task, other) = (spawn { 1 }, spawn { 1 })
+                #expect(task == task && task != other && Set([task, other, task]).count == 2)
+                let values = [try await task.value, try await other.value]
+                #expect(values == [1, 1])
+                let (promise, second) = (Promise<Int>(), Promise<Int>())
+                promise.succeed(1)
+                second.succeed(1)
+                #expect(promise.future == promise.future && promise.future != second.future)
+                #expect(Set([promise.future, second.future, promise.future]).count == 2)
+            }
+        }
+
         @Test func `a queue has a limit unless it is told otherwise, where Swift differs`() throws {
             let (usual, unlimited) = (AsyncQueue<Int>(), AsyncQueue<Int>(capacity: .max))
             for number in 0..<1_024 {
