@@ -70,6 +70,22 @@ extension AsyncIOTests {
             #expect(got == [1, 2, 3, 4, 5])
             lengths.queue = nil
         }
+
+        @Test func `an order that puts into its queue or gets from it is a mistake that traps`() async {
+            let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                final class Use { var queue: AsyncQueue<Int>? }
+                let use = Use()
+                let queue = AsyncQueue<Int>(
+                    order: .priority { a, b in
+                        _ = try? use.queue?.tryGet()
+                        return a < b
+                    }
+                )
+                use.queue = queue
+                for number in 0..<3 { _ = try queue.tryPut(number) }
+            }
+            #expect(says(result, "The order of an AsyncQueue used the queue itself."))
+        }
     }
 }
 
