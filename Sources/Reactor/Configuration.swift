@@ -74,12 +74,16 @@ extension EventLoop {
     package struct Testing: Sendable {
         /// Runs what is ready together in an order that this decides; nil is the order in which it became ready.
         package var seed: UInt64?
-        /// How long, in real milliseconds, tasks that nothing can wake wait before that is reported.
-        package var deadlockAfter: UInt64
+        /// How long, in real milliseconds, tasks that nothing can wake wait before that is reported; nil is for ever.
+        package var deadlockAfter: UInt64?
         /// Is told that tasks wait for one another.
         package var onDeadlock: @Sendable (EventLoop) -> Void
 
-        package init(seed: UInt64?, deadlockAfter: UInt64, onDeadlock: @escaping @Sendable (EventLoop) -> Void) {
+        package init(
+            seed: UInt64?,
+            deadlockAfter: UInt64? = nil,
+            onDeadlock: @escaping @Sendable (EventLoop) -> Void = { _ in }
+        ) {
             (self.seed, self.deadlockAfter, self.onDeadlock) = (seed, deadlockAfter, onDeadlock)
         }
     }

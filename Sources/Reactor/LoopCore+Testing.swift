@@ -16,12 +16,10 @@ extension LoopCore {
     ///
     /// What other threads or the system have to say may still come, so that it is given some real time.
     func watchForDeadlock() {
-        guard let testing = configuration.testing, deadlines.top == nil, workElsewhere == 0, !parked.isEmpty else {
-            return
-        }
-        if isWatchingForDeadlock { return }
+        guard let patience = configuration.testing?.deadlockAfter else { return }
+        guard deadlines.top == nil, workElsewhere == 0, !parked.isEmpty, !isWatchingForDeadlock else { return }
         isWatchingForDeadlock = true
-        handles.startTimer(milliseconds: testing.deadlockAfter)
+        handles.startTimer(milliseconds: patience)
     }
 
     /// The poll has returned: if it was not for the timer, which fires after this, something has come.

@@ -8,7 +8,7 @@ import Testing
 
 extension AsyncIOTests {
     @Suite(.timeLimit(.minutes(2))) struct ConfinementTests {
-        @Test(arguments: Thing.allCases.map(\.rawValue))
+        @Test(.testsProcess, arguments: Thing.allCases.map(\.rawValue))
         func `used on another loop or thread it traps, behaviour 10`(name: String) async throws {
             let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) { [name] in
                 exitIfStuck()

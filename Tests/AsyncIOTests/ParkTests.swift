@@ -252,7 +252,8 @@ extension AsyncIOTests {
             #expect(!place.wake())
         }
 
-        @Test func `a second task at the same place is a mistake that traps`() async throws {
+        @Test(.testsProcess)
+        func `a second task at the same place is a mistake that traps`() async throws {
             let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
                 try await withEventLoop(.virtual()) { loop in
                     let place = Place(on: loop)

@@ -243,7 +243,8 @@ extension AsyncIOTests {
             #expect(ends.count == 4_096)
         }
 
-        @Test func `where no loop runs spawning traps with a sentence`() async throws {
+        @Test(.testsProcess)
+        func `where no loop runs spawning traps with a sentence`() async throws {
             let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
                 spawn {}
             }

@@ -295,7 +295,8 @@ extension AsyncIOTests {
             }
         }
 
-        @Test func `a handler may drain its own server, which ends it too when the time is over`() async throws {
+        @Test(.testsProcess)
+        func `a handler may drain its own server, which ends it too when the time is over`() async throws {
             await #expect(processExitsWith: .success) {
                 exitIfStuck()
                 try await onNetwork(.sockets) { loop in
@@ -353,7 +354,8 @@ extension AsyncIOTests {
             }
         }
 
-        @Test func `serving twice traps and says why`() async throws {
+        @Test(.testsProcess)
+        func `serving twice traps and says why`() async throws {
             let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
                 try await withEventLoop { loop in
                     let server = try await TCPServer.listen(host: "127.0.0.1", port: 0)

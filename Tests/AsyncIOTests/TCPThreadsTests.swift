@@ -227,7 +227,8 @@ extension AsyncIOTests {
             server.abort()
         }
 
-        @Test func `listening and connecting where no loop runs traps and says what to do`() async throws {
+        @Test(.testsProcess)
+        func `listening and connecting where no loop runs traps and says what to do`() async throws {
             let listening = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
                 _ = try await TCPServer.listen(host: "127.0.0.1", port: 0)
             }
@@ -266,7 +267,7 @@ extension AsyncIOTests {
             #expect(ends.all.count == 7 && ends.all.filter { $0 == "CancellationError" }.count >= 3)
         }
 
-        @Test(arguments: Driver.allCases)
+        @Test(.testsProcess, arguments: Driver.allCases)
         func `with the loop end also a server and clients of tasks that nobody knows, without an issue`(
             driver: Driver
         ) async throws {
@@ -303,7 +304,8 @@ extension AsyncIOTests {
             }
         }
 
-        @Test func `a handler that outlasts its loop keeps no processor busy, and ends when it can`() async throws {
+        @Test(.testsProcess)
+        func `a handler that outlasts its loop keeps no processor busy, and ends when it can`() async throws {
             await #expect(processExitsWith: .success) {
                 exitIfStuck()
                 let (stuck, release) = AsyncStream.makeStream(of: Void.self)

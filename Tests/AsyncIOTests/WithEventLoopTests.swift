@@ -90,7 +90,8 @@ extension AsyncIOTests {
             }
         }
 
-        @Test func `where the system has no descriptor left it throws, and nothing is left of the attempt`()
+        @Test(.testsProcess)
+        func `where the system has no descriptor left it throws, and nothing is left of the attempt`()
             async throws
         {
             await #expect(processExitsWith: .success) {
@@ -336,7 +337,8 @@ extension AsyncIOTests {
             #expect(outcome.all == ["CancellationError"])
         }
 
-        @Test func `on the loop's own thread waiting for it is a mistake that traps`() async throws {
+        @Test(.testsProcess)
+        func `on the loop's own thread waiting for it is a mistake that traps`() async throws {
             let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
                 try await withEventLoop { loop in blockHere(loop) }
             }

@@ -199,7 +199,8 @@ extension AsyncIOTests {
             }
         }
 
-        @Test func `a task of another loop is a mistake that traps`() async throws {
+        @Test(.testsProcess)
+        func `a task of another loop is a mistake that traps`() async throws {
             let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
                 let task = try await withEventLoop { _ in spawn { 1 } }
                 try await withEventLoop { _ in for try await _ in AsyncIO.asCompleted([task]) {} }

@@ -99,7 +99,8 @@ extension AsyncIOTests {
             }
         }
 
-        @Test func `after the body has ended moving it is a mistake that traps, behaviour 69`() async throws {
+        @Test(.testsProcess)
+        func `after the body has ended moving it is a mistake that traps, behaviour 69`() async throws {
             // test_timeout_finished
             let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
                 try await withEventLoop { _ in

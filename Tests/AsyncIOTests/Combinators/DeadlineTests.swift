@@ -309,7 +309,8 @@ extension AsyncIOTests {
             #expect(places.all == [true, true, true])
         }
 
-        @Test func `where no loop runs it traps with a sentence`() async throws {
+        @Test(.testsProcess)
+        func `where no loop runs it traps with a sentence`() async throws {
             let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
                 try await withDeadline(nil) { _ in }
             }

@@ -60,7 +60,8 @@ extension AsyncIOTests {
             #expect(began.all == [true])
         }
 
-        @Test func `a child of a group that is over is a mistake that traps, behaviour 73`() async throws {
+        @Test(.testsProcess)
+        func `a child of a group that is over is a mistake that traps, behaviour 73`() async throws {
             // test_taskgroup_no_create_task_after_finished
             let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
                 try await withEventLoop { _ in

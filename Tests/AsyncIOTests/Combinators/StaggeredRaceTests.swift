@@ -244,7 +244,8 @@ extension AsyncIOTests {
             }
         }
 
-        @Test func `without an attempt it traps with a sentence`() async throws {
+        @Test(.testsProcess)
+        func `without an attempt it traps with a sentence`() async throws {
             let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
                 try await withEventLoop { _ in _ = try await race(delay: nil, [Attempt]()) }
             }

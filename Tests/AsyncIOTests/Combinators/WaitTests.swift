@@ -195,7 +195,8 @@ extension AsyncIOTests {
             #expect(ends.all == [true, true])
         }
 
-        @Test func `mistakes trap with a sentence`() async throws {
+        @Test(.testsProcess)
+        func `mistakes trap with a sentence`() async throws {
             let none = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
                 try await withEventLoop { _ in _ = try await AsyncIO.wait(for: [LoopTask<Int>]()) }
             }

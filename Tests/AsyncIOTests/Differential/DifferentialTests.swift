@@ -8,6 +8,7 @@ import Testing
 extension AsyncIOTests {
     @Suite(
         .enabled(if: Reference.isAvailable, "python3 is not installed, or is older than 3.11"),
+        .testsOrder,
         .timeLimit(.minutes(2))
     )
     struct DifferentialTests {

@@ -152,7 +152,8 @@ extension AsyncIOTests {
             #expect(ends.all == [true, true, true, true])
         }
 
-        @Test func `where no loop runs a promise cannot be made, and a sentence says so`() async throws {
+        @Test(.testsProcess)
+        func `where no loop runs a promise cannot be made, and a sentence says so`() async throws {
             let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
                 _ = Promise<Int>()
             }

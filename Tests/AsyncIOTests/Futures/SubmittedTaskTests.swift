@@ -205,7 +205,8 @@ extension AsyncIOTests {
             #expect(!task.isCancelled && task.isDone && dropped == 1)
         }
 
-        @Test func `on the loop's own thread waiting for it is a mistake that traps`() async throws {
+        @Test(.testsProcess)
+        func `on the loop's own thread waiting for it is a mistake that traps`() async throws {
             let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
                 try await withEventLoop { loop in waitHere(loop) }
             }

@@ -61,7 +61,8 @@ extension AsyncIOTests {
             }
         }
 
-        @Test func `more done than put in is a mistake that traps, behaviour 89, test_task_done_underflow`()
+        @Test(.testsProcess)
+        func `more done than put in is a mistake that traps, behaviour 89, test_task_done_underflow`()
             async throws
         {
             let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
@@ -282,14 +283,16 @@ extension AsyncIOTests {
             #expect(try full.value.tryPut(3))
         }
 
-        @Test func `room for nothing is a mistake that traps`() async throws {
+        @Test(.testsProcess)
+        func `room for nothing is a mistake that traps`() async throws {
             let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
                 _ = AsyncQueue<Int>(capacity: 0)
             }
             #expect(says(result, "An AsyncQueue needs room for at least one item."))
         }
 
-        @Test func `to use a queue on two loops at once is a mistake that traps`() async throws {
+        @Test(.testsProcess)
+        func `to use a queue on two loops at once is a mistake that traps`() async throws {
             let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
                 exitIfStuck()
                 let queue = Transfer(AsyncQueue<Int>())

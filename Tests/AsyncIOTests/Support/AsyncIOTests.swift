@@ -1,4 +1,8 @@
-// What the tests of the async layer share: the suite that holds them all, and a loop to run on that must be left clean.
+// What the tests of the async layer share: the suite that holds them all, and the configuration that they run with, which
+// the environment decides.
+//
+// `ASYNCIO_TEST_EXECUTOR=pool` runs them without the loop keeping jobs. `ASYNCIO_TEST_SEED=17` runs them with what is
+// ready together in an order drawn from that seed, see Seeds.swift.
 
 import AsyncIO
 import Foundation
@@ -6,13 +10,15 @@ import TestSupport
 import Testing
 
 /// All tests of the async layer, one after the other, as they count the descriptors of the process.
-@Suite(.serialized, Exclusively()) struct AsyncIOTests {}
+@Suite(.serialized, Exclusively(), Seeded()) struct AsyncIOTests {}
 
-/// The configuration under test: with `ASYNCIO_TEST_EXECUTOR=pool` the whole suite runs without the loop keeping jobs.
+/// The configuration under test: with `ASYNCIO_TEST_EXECUTOR=pool` the whole suite runs without the loop keeping jobs,
+/// and with `ASYNCIO_TEST_SEED` under the seeds that it names.
 func testConfiguration() -> EventLoop.Configuration {
     var configuration = EventLoop.Configuration()
     if ProcessInfo.processInfo.environment["ASYNCIO_TEST_EXECUTOR"] == "pool" {
         configuration.globalExecutor = .pool
     }
+    if let seed = Seeds.current { configuration.testing = EventLoop.Testing(seed: seed) }
     return configuration
 }

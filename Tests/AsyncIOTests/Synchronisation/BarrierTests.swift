@@ -334,7 +334,8 @@ extension AsyncIOTests {
             #expect(barrier.value.waitingCount == 0)
         }
 
-        @Test func `a barrier for nobody is a mistake that traps`() async throws {
+        @Test(.testsProcess)
+        func `a barrier for nobody is a mistake that traps`() async throws {
             let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
                 _ = AsyncBarrier(parties: 0)
             }

@@ -347,7 +347,8 @@ extension AsyncIOTests {
             #expect(order.all == ["CancellationError", "locked: true", "locked: true", "locked: false"])
         }
 
-        @Test func `to wait without the lock is a mistake that traps, behaviour 83, test_wait_unacquired`() async throws
+        @Test(.testsProcess)
+        func `to wait without the lock is a mistake that traps, behaviour 83, test_wait_unacquired`() async throws
         {
             let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
                 try await withEventLoop(.virtual()) { _ in try await AsyncCondition().wait() }
@@ -355,7 +356,8 @@ extension AsyncIOTests {
             #expect(says(result, "AsyncCondition.wait was called without its lock. Call it inside withLock { }."))
         }
 
-        @Test func `to notify without the lock is a mistake that traps, behaviour 83, test_notify_unacquired`()
+        @Test(.testsProcess)
+        func `to notify without the lock is a mistake that traps, behaviour 83, test_notify_unacquired`()
             async throws
         {
             let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
@@ -368,7 +370,8 @@ extension AsyncIOTests {
             #expect(says(all, "AsyncCondition.notify was called without its lock. Call it inside withLock { }."))
         }
 
-        @Test func `a lock of another loop is a mistake that traps, behaviour 83, test_ambiguous_loops`() async throws {
+        @Test(.testsProcess)
+        func `a lock of another loop is a mistake that traps, behaviour 83, test_ambiguous_loops`() async throws {
             let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
                 exitIfStuck()
                 let condition = Transfer(AsyncCondition())

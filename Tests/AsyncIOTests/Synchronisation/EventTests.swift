@@ -165,7 +165,8 @@ extension AsyncIOTests {
             #expect(ends.all == Array(repeating: "CancellationError", count: 3) + ["ok"])
         }
 
-        @Test func `to wait where no loop runs is a mistake that traps`() async throws {
+        @Test(.testsProcess)
+        func `to wait where no loop runs is a mistake that traps`() async throws {
             let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
                 try await AsyncEvent().wait()
             }

@@ -325,7 +325,8 @@ extension AsyncIOTests {
             )
         }
 
-        @Test func `a release of what nobody holds is a mistake that traps`() async throws {
+        @Test(.testsProcess)
+        func `a release of what nobody holds is a mistake that traps`() async throws {
             let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
                 let lock = AsyncLock()
                 try await lock.withLock {}
@@ -334,7 +335,8 @@ extension AsyncIOTests {
             #expect(says(result, "An AsyncLock was released that nobody holds. Use withLock { }."))
         }
 
-        @Test func `to wait where no loop runs is a mistake that traps`() async throws {
+        @Test(.testsProcess)
+        func `to wait where no loop runs is a mistake that traps`() async throws {
             let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
                 let lock = AsyncLock()
                 try await lock.acquire()

@@ -323,7 +323,8 @@ extension AsyncIOTests {
             #expect(semaphore.value.availablePermits == 1)
         }
 
-        @Test func `to give back more than was taken is a mistake that traps, if it is bounded`() async throws {
+        @Test(.testsProcess)
+        func `to give back more than was taken is a mistake that traps, if it is bounded`() async throws {
             let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
                 let semaphore = AsyncSemaphore(permits: 2, isBounded: true)
                 try await semaphore.withPermit {}
@@ -332,7 +333,8 @@ extension AsyncIOTests {
             #expect(says(result, "A bounded AsyncSemaphore was released more often than it was acquired."))
         }
 
-        @Test func `fewer permits than none are a mistake that traps`() async throws {
+        @Test(.testsProcess)
+        func `fewer permits than none are a mistake that traps`() async throws {
             let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
                 _ = AsyncSemaphore(permits: -1)
             }

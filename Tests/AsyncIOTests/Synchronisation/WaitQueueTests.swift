@@ -227,7 +227,8 @@ extension AsyncIOTests {
             }
         }
 
-        @Test func `to wait for what another loop waits for is a mistake that traps`() async throws {
+        @Test(.testsProcess)
+        func `to wait for what another loop waits for is a mistake that traps`() async throws {
             let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
                 exitIfStuck()
                 let event = Transfer(AsyncEvent())
@@ -240,7 +241,8 @@ extension AsyncIOTests {
             #expect(says(result, "AsyncEvent is waited for on one EventLoop and used on another."))
         }
 
-        @Test func `to wake who waits on another loop is a mistake that traps`() async throws {
+        @Test(.testsProcess)
+        func `to wake who waits on another loop is a mistake that traps`() async throws {
             let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
                 exitIfStuck()
                 let lock = Transfer(AsyncLock())
