@@ -34,7 +34,7 @@ extension AsyncIOTests {
                 var tasks: [LoopTask<Void>] = []
                 for number in 0..<10 {
                     tasks.append(spawn { try await AsyncIO.offload(on: pool) { order.append(number) } })
-                    await AsyncIO.yield()
+                    await someTurns()
                 }
                 let figures = pool.statistics
                 #expect(figures.description == "threads 2, idle 0, running 2, queued 3, waiting 7, completed 0")
@@ -83,7 +83,7 @@ extension AsyncIOTests {
                 var tasks: [LoopTask<Void>] = []
                 for number in 0..<4 {
                     tasks.append(spawn { try await AsyncIO.offload(on: pool) { ran.append(number) } })
-                    await AsyncIO.yield()
+                    await someTurns()
                 }
                 #expect(pool.statistics.queued == 1 && pool.statistics.waiting == 3)
                 for (number, left) in [(1, 2), (0, 1)] {

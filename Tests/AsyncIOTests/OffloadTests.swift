@@ -159,7 +159,7 @@ extension AsyncIOTests {
                         ended.open()
                     }
                 }
-                await AsyncIO.yield()
+                await someTurns()
                 started.pass()
                 task.cancel()
                 #expect(await isCancelled { try await task.value })
@@ -218,7 +218,7 @@ extension AsyncIOTests {
                         outcome.append("\(type(of: error)), on the loop: \(loop.isCurrent)")
                     }
                 }
-                await AsyncIO.yield()
+                await someTurns()
                 started.pass()
             }
             #expect(outcome.all == ["CancellationError, on the loop: true"])

@@ -18,7 +18,7 @@ extension AsyncIOTests {
                     try await place.wait(on: loop)
                     order.append("goes on: \(loop.isCurrent)")
                 }
-                await AsyncIO.yield()
+                await someTurns()
                 #expect(place.isOccupied)
                 #expect(place.wake())
                 #expect(!place.isOccupied)
@@ -57,7 +57,8 @@ extension AsyncIOTests {
             }
         }
 
-        @Test func `those that are woken together go on in the order of their waking`() async throws {
+        @Test(.testsOrder)
+        func `those that are woken together go on in the order of their waking`() async throws {
             let order = Recorder<Int>()
             try await onLoop { loop in
                 var tasks: [LoopTask<Void>] = []
@@ -111,7 +112,7 @@ extension AsyncIOTests {
                     try await place.wait(on: loop)
                     return Task.isCancelled
                 }
-                await AsyncIO.yield()
+                await someTurns()
                 #expect(place.wake())
                 task.cancel()
                 let isCancelled = try await task.value
@@ -136,7 +137,7 @@ extension AsyncIOTests {
             try await onLoop { loop in
                 let place = Place(on: loop)
                 let first = spawn { try await place.wait(on: loop) }
-                await AsyncIO.yield()
+                await someTurns()
                 // The cancellation comes from another thread, and so is on its way while the place changes hands.
                 let (gate, cancelled) = (Gate(), Gate())
                 onForeignThread {

@@ -48,7 +48,7 @@ extension AsyncIOTests {
                 }
                 for waiter in waiters { try await waiter.value }
             }
-            #expect(order.all == Array(0..<10))
+            #expect(told(order.all, Array(0..<10)))
         }
 
         @Test func `a task on no loop can wait for one`() async throws {
@@ -158,7 +158,8 @@ extension AsyncIOTests {
             }
         }
 
-        @Test func `tasks begin in the next turn, in the order of spawning`() async throws {
+        @Test(.testsOrder)
+        func `tasks begin in the next turn, in the order of spawning`() async throws {
             let order = Recorder<Int>()
             try await onLoop { loop in
                 for number in 0..<100 {
@@ -173,7 +174,8 @@ extension AsyncIOTests {
             }
         }
 
-        @Test func `tasks, callbacks and submissions take turns in one order`() async throws {
+        @Test(.testsOrder)
+        func `tasks, callbacks and submissions take turns in one order`() async throws {
             let order = Recorder<String>()
             try await onLoop { loop in
                 loop.schedule { order.append("callback") }
@@ -237,7 +239,8 @@ extension AsyncIOTests {
             }
         }
 
-        @Test func `thousands of tasks that spawn one another all end`() async throws {
+        @Test(.testsMany)
+        func `thousands of tasks that spawn one another all end`() async throws {
             let ends = Recorder<Int>()
             try await onLoop { loop in try await tree(depth: 12, ends, on: loop) }
             #expect(ends.count == 4_096)

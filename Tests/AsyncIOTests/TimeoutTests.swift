@@ -298,7 +298,8 @@ extension AsyncIOTests {
             #expect(order.all == ["body", "callback"])
         }
 
-        @Test func `a thousand limits that pass together and as many that do not`() async throws {
+        @Test(.testsMany)
+        func `a thousand limits that pass together and as many that do not`() async throws {
             try await onLoop(.paced) { loop in
                 var tasks: [LoopTask<Bool>] = []
                 for number in 0..<2_000 {

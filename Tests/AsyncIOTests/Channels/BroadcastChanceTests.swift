@@ -13,7 +13,7 @@ extension AsyncIOTests {
             var missed = 0
         }
 
-        @Test(arguments: 0..<20)
+        @Test(arguments: Seeds.few(of: 0..<20))
         func `what subscribers get and miss is what a list for each would give`(seed: UInt64) async throws {
             try await onLoop { loop in
                 var chance = Chance(seed: seed)
@@ -65,7 +65,7 @@ extension AsyncIOTests {
             }
         }
 
-        @Test(arguments: 0..<20)
+        @Test(arguments: Seeds.few(of: 0..<20))
         func `with cancellations: each subscriber gets all that was sent while it was there`(seed: UInt64) async throws
         {
             let (sent, got) = (Recorder<Int>(), Recorder<[Int]>())

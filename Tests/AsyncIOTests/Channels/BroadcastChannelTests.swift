@@ -29,7 +29,8 @@ extension AsyncIOTests {
             #expect(got.all == ["early 1", "early 2", "late 2"])
         }
 
-        @Test func `subscribers that wait are woken in the order in which they subscribed`() async throws {
+        @Test(.testsOrder)
+        func `subscribers that wait are woken in the order in which they subscribed`() async throws {
             let got = Recorder<[Int]>()
             try await onLoop { loop in
                 let channel = BroadcastChannel<Int>(capacity: 1)
@@ -93,7 +94,7 @@ extension AsyncIOTests {
                 let subscription = channel.subscribe()
                 var tasks: [LoopTask<Int?>] = []
                 for _ in 0..<3 {
-                    let task = spawn {
+                    let task = spawn(eager: true) {
                         _ = loop
                         return try await subscription.receive()
                     }
@@ -104,7 +105,9 @@ extension AsyncIOTests {
                 // They are meant for those who wait.
                 let early = try subscription.tryReceive()
                 #expect(early == nil)
-                for (number, task) in tasks.enumerated() { #expect(await end(of: task) == "\(number)") }
+                var ends: [String] = []
+                for task in tasks { ends.append(await end(of: task)) }
+                #expect(told(ends, ["0", "1", "2"]))
             }
         }
 
@@ -117,7 +120,7 @@ extension AsyncIOTests {
                 let (fast, slow) = (channel.subscribe(), channel.subscribe())
                 var senders: [LoopTask<Void>] = []
                 for number in 0..<5 {
-                    let sender = spawn {
+                    let sender = spawn(eager: true) {
                         _ = loop
                         try await channel.send(number)
                         order.append(number)
@@ -138,7 +141,7 @@ extension AsyncIOTests {
                 slow.cancel()
                 #expect(try fast.tryReceive() == 2)
                 await settle()
-                #expect(order.all == [0, 1, 2, 3, 4])
+                #expect(told(order.all, [0, 1, 2, 3, 4]))
                 for sender in senders { try await sender.value }
             }
         }

@@ -96,7 +96,7 @@ extension AsyncIOTests {
                 try await channel.send(0)
                 var senders: [LoopTask<Int>] = []
                 for number in 1...3 {
-                    let sender = spawn {
+                    let sender = spawn(eager: true) {
                         _ = loop
                         return try await channel.send(number)
                     }

@@ -27,10 +27,10 @@ enum WatchExample {
     static func run(show: @escaping @Sendable (Int) -> Void, on loop: isolated EventLoop) async throws {
         let level = Watch(0)
         AsyncIO.spawn { for try await value in level.changes { show(value) } }
-        await AsyncIO.yield()
+        await settle()
         loop.schedule(after: .seconds(1)) { level.value = 12 }
         level.value = 3
         try await level.wait { $0 > 10 }
-        await AsyncIO.yield()
+        await settle()
     }
 }

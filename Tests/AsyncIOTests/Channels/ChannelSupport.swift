@@ -4,7 +4,7 @@ import AsyncIO
 import Testing
 
 /// Lets tasks run until each of them waits.
-func settle(_ turns: Int = 5) async { for _ in 0..<turns { await AsyncIO.yield() } }
+func settle(_ turns: Int = 10) async { for _ in 0..<turns { await AsyncIO.yield() } }
 
 /// What became of a task.
 func end(of task: LoopTask<Int?>) async -> String {

@@ -27,13 +27,11 @@ extension AsyncIOTests {
 
         @Test func `a send waits while the channel is full, and senders are served in order`() async throws {
             let order = Recorder<Int>()
-            try await onLoop { _ in
+            try await onLoop { loop in
                 let channel = Channel<Int>(capacity: 2)
-                let senders = (0..<5).map { number in
-                    spawn {
-                        try await channel.send(number)
-                        order.append(number)
-                    }
+                let senders = spawnEach(5, on: loop, eager: true) { number in
+                    try await channel.send(number)
+                    order.append(number)
                 }
                 await settle()
                 #expect(order.all == [0, 1])
@@ -46,23 +44,22 @@ extension AsyncIOTests {
                 }
                 #expect(try channel.tryReceive() == nil)
                 for sender in senders { try await sender.value }
-                #expect(order.all == [0, 1, 2, 3, 4])
+                #expect(told(order.all, [0, 1, 2, 3, 4]))
             }
         }
 
         @Test func `a receive waits while the channel is empty, and receivers are served in order`() async throws {
-            try await onLoop { _ in
+            try await onLoop { loop in
                 let channel = Channel<Int>()
-                let receivers = (0..<4).map { _ in spawn { try await channel.receive() } }
+                let receivers = spawnEach(4, on: loop, eager: true) { _ in try await channel.receive() }
                 await settle()
                 for number in 0..<4 { try await channel.send(number) }
                 // A newcomer finds no element that is somebody else's.
                 #expect(channel.count == 0)
                 #expect(try channel.tryReceive() == nil)
-                for (number, receiver) in receivers.enumerated() {
-                    let element = try await receiver.value
-                    #expect(element == number)
-                }
+                var elements: [Int] = []
+                for receiver in receivers { elements.append(try await receiver.value ?? -1) }
+                #expect(told(elements, Array(0..<4)))
             }
         }
 
@@ -109,12 +106,13 @@ extension AsyncIOTests {
                 #expect(last == nil)
                 #expect(loop.isCurrent)
                 #expect(ran.all.isEmpty)
-                await AsyncIO.yield()
+                await settle()
                 #expect(ran.all == [1])
             }
         }
 
-        @Test func `who is served goes on in the next turn, before what is scheduled later`() async throws {
+        @Test(.testsOrder)
+        func `who is served goes on in the next turn, before what is scheduled later`() async throws {
             let order = Recorder<String>()
             try await onLoop { loop in
                 let channel = Channel<Int>(capacity: 1)
@@ -176,10 +174,10 @@ extension AsyncIOTests {
         // MARK: Cancelling
 
         @Test func `a send that is cancelled sends nothing, and others keep their turn, behaviour 87`() async throws {
-            try await onLoop { _ in
+            try await onLoop { loop in
                 let channel = Channel<Int>(capacity: 1)
                 try await channel.send(0)
-                let senders = (1..<5).map { number in spawn { try await channel.send(number) } }
+                let senders = spawnEach(4, on: loop, eager: true) { number in try await channel.send(number + 1) }
                 await settle()
                 senders[0].cancel()
                 senders[2].cancel()
@@ -208,9 +206,9 @@ extension AsyncIOTests {
 
         @Test func `a receive that is cancelled takes nothing, and others keep their turn, behaviour 87`() async throws
         {
-            try await onLoop { _ in
+            try await onLoop { loop in
                 let channel = Channel<Int>()
-                let receivers = (0..<4).map { _ in spawn { try await channel.receive() } }
+                let receivers = spawnEach(4, on: loop, eager: true) { _ in try await channel.receive() }
                 await settle()
                 receivers[0].cancel()
                 receivers[2].cancel()
@@ -220,7 +218,7 @@ extension AsyncIOTests {
                     await end(of: receivers[0]), await end(of: receivers[1]), await end(of: receivers[2]),
                     await end(of: receivers[3]),
                 ]
-                #expect(ends == ["cancelled", "0", "cancelled", "1"])
+                #expect(told(ends, ["cancelled", "0", "cancelled", "1"]))
                 let rest = try channel.tryReceive()
                 #expect(rest == 2)
             }
@@ -301,7 +299,7 @@ extension AsyncIOTests {
 
         // MARK: Chance
 
-        @Test(arguments: 0..<30)
+        @Test(arguments: Seeds.few(of: 0..<30))
         func `whatever is cancelled and when: what was sent is received once, and in order, behaviour 87`(seed: UInt64)
             async throws
         {

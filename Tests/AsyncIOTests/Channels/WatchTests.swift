@@ -63,7 +63,8 @@ extension AsyncIOTests {
             #expect(seen.all == [5, 6])
         }
 
-        @Test func `all who watch see a change, in the order in which they came`() async throws {
+        @Test(.testsOrder)
+        func `all who watch see a change, in the order in which they came`() async throws {
             let seen = Recorder<[Int]>()
             try await onLoop { loop in
                 let watch = Watch(0)

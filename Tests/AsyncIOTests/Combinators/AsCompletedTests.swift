@@ -131,7 +131,8 @@ extension AsyncIOTests {
             }
         }
 
-        @Test func `a task that ends when the time passes comes, behaviour 58`() async throws {
+        @Test(.testsOrder)
+        func `a task that ends when the time passes comes, behaviour 58`() async throws {
             try await onLoop { loop in
                 let task = spawn { try await after(5, 1) }
                 await AsyncIO.yield()
@@ -190,7 +191,8 @@ extension AsyncIOTests {
             }
         }
 
-        @Test func `thousands of tasks`() async throws {
+        @Test(.testsMany)
+        func `thousands of tasks`() async throws {
             try await onLoop { _ in
                 let tasks = (0..<10_000).map { number in spawn { number } }
                 var count = 0

@@ -133,11 +133,13 @@ extension AsyncIOTests {
         @Test func `those that fail in the same turn are all told, in order`() async throws {
             try await onLoop { loop in
                 let gate = Promise<Void>()
+                let failures = Recorder<String>()
                 let error = await failure {
                     try await withErrorCollectingTaskGroup { group in
                         for number in 0..<10 {
                             group.addTask {
                                 try await gate.future.value
+                                failures.append("\(number)")
                                 throw Refusal(name: "\(number)")
                             }
                         }
@@ -145,7 +147,7 @@ extension AsyncIOTests {
                         try await AsyncIO.sleep(for: .seconds(3_600))
                     }
                 }
-                #expect(names(error) == (0..<10).map(String.init))
+                #expect(names(error) == failures.all && told(failures.all, (0..<10).map(String.init)))
                 #expect(loop.elapsed == .zero)
             }
         }

@@ -86,7 +86,8 @@ extension AsyncIOTests {
             }
         }
 
-        @Test func `a task that ends when the time passes is among those that have ended, behaviour 58`() async throws {
+        @Test(.testsOrder)
+        func `a task that ends when the time passes is among those that have ended, behaviour 58`() async throws {
             // test_wait_concurrent_complete
             try await onLoop { loop in
                 let tasks = [spawn { try await after(4, 1) }, spawn { try await after(5, 2) }]
@@ -155,7 +156,8 @@ extension AsyncIOTests {
             }
         }
 
-        @Test func `many wait for the same task again and again, and nothing piles up`() async throws {
+        @Test(.testsMany)
+        func `many wait for the same task again and again, and nothing piles up`() async throws {
             try await onLoop { loop in
                 let slow = spawn { try await after(100_000, 0) }
                 for _ in 0..<10_000 {
@@ -172,7 +174,8 @@ extension AsyncIOTests {
             }
         }
 
-        @Test func `thousands of tasks, one after the other`() async throws {
+        @Test(.testsMany)
+        func `thousands of tasks, one after the other`() async throws {
             try await onLoop { loop in
                 let tasks = (0..<5_000).map { number in spawn { try await after(number, number) } }
                 let (done, pending) = try await AsyncIO.wait(for: tasks)

@@ -120,7 +120,8 @@ extension AsyncIOTests {
             #expect(order.all == [3, 2, 1, 0, 0, 1, 0, 0, 2, 1, 0, 0, 1, 0, 0])
         }
 
-        @Test func `thousands of them that wait all end`() async throws {
+        @Test(.testsMany)
+        func `thousands of them that wait all end`() async throws {
             try await onLoop { loop in
                 let tasks = (0..<5_000).map { number in
                     spawn(eager: true) {

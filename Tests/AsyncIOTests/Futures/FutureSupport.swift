@@ -77,4 +77,4 @@ func unobserved(_ issues: Recorder<LoopIssue>) -> [String] {
 }
 
 /// A few turns: enough for whoever was woken, and for those whom it wakes.
-func someTurns(_ count: Int = 5) async { for _ in 0..<count { await AsyncIO.yield() } }
+func someTurns(_ count: Int = 10) async { for _ in 0..<count { await AsyncIO.yield() } }

@@ -64,7 +64,7 @@ extension AsyncIOTests {
                 for _ in 0..<50 {
                     let slot = Slot(Promise<Int>())
                     let waiter = spawn { try await future(slot).value }
-                    await AsyncIO.yield()
+                    await someTurns()
                     let crowd = Crowd(1) { _ in slot.empty() }
                     #expect(await failure { try await waiter.value } as? PromiseError == .dropped)
                     try await crowd.join()

@@ -47,7 +47,8 @@ extension AsyncIOTests {
             }
         }
 
-        @Test func `submitted tasks and callbacks of a thread begin in its order, behaviour 7`() async throws {
+        @Test(.testsOrder)
+        func `submitted tasks and callbacks of a thread begin in its order, behaviour 7`() async throws {
             let order = Recorder<Int>()
             try await onLoop { loop in
                 for number in stride(from: 0, to: 20, by: 2) {
@@ -213,7 +214,7 @@ extension AsyncIOTests {
             #expect(says(result, "SubmittedTask.wait was called on the thread of the task's own EventLoop"))
         }
 
-        @Test(arguments: 0..<8)
+        @Test(.testsMany, arguments: 0..<8)
         func `threads, cancellations and the loop's end at once: nobody is left waiting`(seed: Int) async throws {
             let (ends, done) = (Recorder<String>(), Gate())
             let threads = 6

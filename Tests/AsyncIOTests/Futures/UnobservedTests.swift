@@ -36,11 +36,14 @@ extension AsyncIOTests {
                 #expect(held.isDone)
             }
             #expect(
-                unobserved(issues) == [
-                    "task reader of AsyncIOTests: Refusal(name: \"named\")",
-                    "the task of AsyncIOTests: Refusal(name: \"nameless\")",
-                    "the task of AsyncIOTests: Refusal(name: \"held\")",
-                ]
+                told(
+                    unobserved(issues),
+                    [
+                        "task reader of AsyncIOTests: Refusal(name: \"named\")",
+                        "the task of AsyncIOTests: Refusal(name: \"nameless\")",
+                        "the task of AsyncIOTests: Refusal(name: \"held\")",
+                    ]
+                )
             )
         }
 

@@ -134,7 +134,7 @@ extension AsyncIOTests {
             try await onLoop { loop in
                 let event = AsyncEvent()
                 let task = spawn(name: "a \"name\"\n\\\u{1}") { try await event.wait() }
-                await AsyncIO.yield()
+                await someTurns()
                 let json = loop.tasksAsJSON()
                 let parsed = try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [[String: Any]]
                 let first = try #require(parsed?.first)

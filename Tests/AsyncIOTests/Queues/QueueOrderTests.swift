@@ -45,7 +45,8 @@ extension AsyncIOTests {
             }
         }
 
-        @Test func `who gets later gets what is first then`() async throws {
+        @Test(.testsOrder)
+        func `who gets later gets what is first then`() async throws {
             // A task that was woken for an item takes the first when it runs, not the one that woke it.
             try await onLoop { loop in
                 for (isLast, expected) in [(true, ["2", "1"]), (false, ["1", "2"])] {
@@ -61,7 +62,7 @@ extension AsyncIOTests {
             }
         }
 
-        @Test(arguments: ["first in", "last in", "priority"])
+        @Test(.testsMany, arguments: ["first in", "last in", "priority"])
         func `random puts and gets are in the order of a simple model`(kind: String) throws {
             for seed in modelSeeds {
                 var chance = Chance(seed: seed)
@@ -86,7 +87,8 @@ extension AsyncIOTests {
             }
         }
 
-        @Test func `removing all of a long queue, and twenty thousand items in each order`() async throws {
+        @Test(.testsMany)
+        func `removing all of a long queue, and twenty thousand items in each order`() async throws {
             for kind in ["first in", "last in", "priority"] {
                 let queue = AsyncQueue<Ranked>(capacity: 20_000, order: Ranked.order(kind))
                 for number in 0..<20_000 { try await queue.put(Ranked(rank: number % 7, number: number)) }
@@ -108,7 +110,8 @@ extension AsyncIOTests {
             }
         }
 
-        @Test func `twenty thousand wait for items, and as many for room`() async throws {
+        @Test(.testsMany)
+        func `twenty thousand wait for items, and as many for room`() async throws {
             try await onLoop { loop in
                 let queue = Transfer(AsyncQueue<Int>(capacity: 10_000))
                 let got = Transfer(NumberLog())

@@ -67,23 +67,23 @@ extension AsyncIOTests {
         @Test func `a get waits for an item, gets are served in order`() async throws {
             try await onLoop { loop in
                 let queue = Transfer(AsyncQueue<Int>())
-                let tasks = spawnEach(5, on: loop) { _ in try await queue.value.get() }
+                let tasks = spawnEach(5, on: loop, eager: true) { _ in try await queue.value.get() }
                 await letAllRun()
                 #expect(tasks.allSatisfy { $0.outcome == "waits" })
                 for number in 0..<3 { try await queue.value.put(number) }
                 #expect(tasks.allSatisfy { $0.outcome == "waits" }, "they go on later")
                 await letAllRun()
-                #expect(tasks.map(\.outcome) == ["0", "1", "2", "waits", "waits"])
+                #expect(told(tasks.map(\.outcome), ["0", "1", "2", "waits", "waits"]))
                 for number in 3..<6 { try await queue.value.put(number) }
                 await letAllRun()
-                #expect(tasks.map(\.outcome) == ["0", "1", "2", "3", "4"] && queue.value.count == 1)
+                #expect(told(tasks.map(\.outcome), ["0", "1", "2", "3", "4"]) && queue.value.count == 1)
             }
         }
 
         @Test func `a put waits for room, puts are served in order`() async throws {
             try await onLoop { loop in
                 let queue = Transfer(AsyncQueue<Int>(capacity: 2))
-                let tasks = spawnEach(5, on: loop) { number in try await queue.value.put(number) }
+                let tasks = spawnEach(5, on: loop, eager: true) { number in try await queue.value.put(number) }
                 await letAllRun()
                 #expect(tasks.map(\.isDone) == [true, true, false, false, false])
                 for expected in 0..<5 {
@@ -99,7 +99,7 @@ extension AsyncIOTests {
             try await onLoop { _ in
                 let queue = Transfer(AsyncQueue<String>(capacity: 1))
                 let gets = spawn { try await queue.value.get() }
-                await AsyncIO.yield()
+                await letAllRun()
                 #expect(try queue.value.tryPut("first"))
                 #expect(try queue.value.tryGet() == nil && queue.value.count == 1)
                 let comes = spawn(eager: true) { try await queue.value.get() }
@@ -111,7 +111,7 @@ extension AsyncIOTests {
                 // The same with room.
                 try await queue.value.put("third")
                 let puts = spawn { try await queue.value.put("fourth") }
-                await AsyncIO.yield()
+                await letAllRun()
                 #expect(try queue.value.tryGet() == "third")
                 #expect(try !queue.value.tryPut("fifth") && !queue.value.isFull)
                 await letAllRun()
@@ -146,12 +146,12 @@ extension AsyncIOTests {
         {
             try await onLoop { loop in
                 let queue = Transfer(AsyncQueue<Int>(capacity: 2))
-                let puts = spawnEach(4, on: loop) { number in try await queue.value.put(number) }
+                let puts = spawnEach(4, on: loop, eager: true) { number in try await queue.value.put(number) }
                 await letAllRun()
-                let gets = spawnEach(4, on: loop) { _ in try await queue.value.get() }
+                let gets = spawnEach(4, on: loop, eager: true) { _ in try await queue.value.get() }
                 await letAllRun()
                 #expect(puts.allSatisfy { $0.outcome == "ok" })
-                #expect(gets.map(\.outcome) == ["0", "1", "2", "3"])
+                #expect(told(gets.map(\.outcome), ["0", "1", "2", "3"]))
             }
         }
 
@@ -160,7 +160,7 @@ extension AsyncIOTests {
         @Test func `a get that is cancelled takes nothing, behaviour 87, test_get_cancelled_race`() async throws {
             try await onLoop { loop in
                 let queue = Transfer(AsyncQueue<String>())
-                let tasks = spawnEach(2, on: loop) { _ in try await queue.value.get() }
+                let tasks = spawnEach(2, on: loop, eager: true) { _ in try await queue.value.get() }
                 await AsyncIO.yield()
                 tasks[0].cancel()
                 try await queue.value.put("a")
@@ -176,7 +176,7 @@ extension AsyncIOTests {
             try await onLoop { _ in
                 let queue = Transfer(AsyncQueue<Int>())
                 let reader = spawn { try await queue.value.get() }
-                await AsyncIO.yield()
+                await letAllRun()
                 try await queue.value.put(1)
                 try await queue.value.put(2)
                 reader.cancel()
@@ -193,7 +193,7 @@ extension AsyncIOTests {
         {
             try await onLoop { loop in
                 let queue = Transfer(AsyncQueue<Int>())
-                let readers = spawnEach(3, on: loop) { _ in try await queue.value.get() }
+                let readers = spawnEach(3, on: loop, eager: true) { _ in try await queue.value.get() }
                 await AsyncIO.yield()
                 try await queue.value.put(1)
                 try await queue.value.put(2)
@@ -224,7 +224,7 @@ extension AsyncIOTests {
         @Test func `a put that is cancelled between others, behaviour 87, test_put_cancelled_race`() async throws {
             try await onLoop { loop in
                 let queue = Transfer(AsyncQueue<Int>(capacity: 1))
-                let puts = spawnEach(4, on: loop) { number in try await queue.value.put(number) }
+                let puts = spawnEach(4, on: loop, eager: true) { number in try await queue.value.put(number) }
                 await AsyncIO.yield()
                 puts[2].cancel()
                 await letAllRun()
@@ -244,12 +244,12 @@ extension AsyncIOTests {
             try await onLoop { loop in
                 let queue = Transfer(AsyncQueue<Int>(capacity: 1))
                 for _ in 0..<100 {
-                    let gets = spawnEach(3, on: loop) { _ in try await queue.value.get() }
+                    let gets = spawnEach(3, on: loop, eager: true) { _ in try await queue.value.get() }
                     await AsyncIO.yield()
                     for get in gets { get.cancel() }
                     try await queue.value.put(1)
                     #expect(try !queue.value.tryPut(2))
-                    let puts = spawnEach(3, on: loop) { number in try await queue.value.put(number) }
+                    let puts = spawnEach(3, on: loop, eager: true) { number in try await queue.value.put(number) }
                     await AsyncIO.yield()
                     for put in puts { put.cancel() }
                     let item = try await queue.value.get()
@@ -261,10 +261,11 @@ extension AsyncIOTests {
             }
         }
 
-        @Test func `an item is passed on as often as need be, and so is room`() async throws {
+        @Test(.testsOrder)
+        func `an item is passed on as often as need be, and so is room`() async throws {
             try await onLoop { loop in
                 let queue = Transfer(AsyncQueue<Int>(capacity: 1))
-                let gets = spawnEach(50, on: loop) { _ in try await queue.value.get() }
+                let gets = spawnEach(50, on: loop, eager: true) { _ in try await queue.value.get() }
                 await AsyncIO.yield()
                 try await queue.value.put(7)
                 for get in gets.dropLast() {
@@ -275,7 +276,7 @@ extension AsyncIOTests {
                 await letAllRun()
                 #expect(gets[49].outcome == "7" && gets.dropLast().allSatisfy { $0.wasCancelled })
                 try await queue.value.put(8)
-                let puts = spawnEach(50, on: loop) { number in try await queue.value.put(number) }
+                let puts = spawnEach(50, on: loop, eager: true) { number in try await queue.value.put(number) }
                 await AsyncIO.yield()
                 #expect(try queue.value.tryGet() == 8)
                 for put in puts.dropLast() {
@@ -289,7 +290,8 @@ extension AsyncIOTests {
             }
         }
 
-        @Test func `a task that is cancelled before it begins gets what is there, and does not wait`() async throws {
+        @Test(.testsOrder)
+        func `a task that is cancelled before it begins gets what is there, and does not wait`() async throws {
             try await onLoop { _ in
                 let queue = Transfer(AsyncQueue<Int>(capacity: 1))
                 let puts = spawn { try await queue.value.put(1) }

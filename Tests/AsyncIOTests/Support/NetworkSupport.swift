@@ -93,14 +93,17 @@ func serving<Value>(
 }
 
 /// Spawns a task for each number below `count`, isolated to where it is written.
+///
+/// Those that are eager wait in the order of their numbers, whatever the order is in which the loop runs what is ready.
 func spawnEach<Value: Sendable>(
     _ count: Int,
     on loop: isolated EventLoop,
+    eager: Bool = false,
     @_inheritActorContext(always) _ body: @escaping @Sendable @isolated(any) (Int) async throws -> Value
 ) -> [LoopTask<Value>] {
     var tasks: [LoopTask<Value>] = []
     // Not by `map`, whose closure would be isolated to nothing, and with it what is spawned there.
-    for number in 0..<count { tasks.append(spawn { try await body(number) }) }
+    for number in 0..<count { tasks.append(spawn(eager: eager) { try await body(number) }) }
     return tasks
 }
 

@@ -20,6 +20,11 @@ enum Seeds {
     /// The one that this run of a test is under.
     @TaskLocal static var current: UInt64?
 
+    /// The seeds of a test with random operations of its own: few, where it runs again for each seed of the loop.
+    static func few(of seeds: Range<UInt64>) -> Range<UInt64> {
+        all.isEmpty ? seeds : seeds.lowerBound..<seeds.lowerBound + 1
+    }
+
     /// Numbers, and ranges such as `0..<200`, with commas between them.
     static func parse(_ text: String) -> [UInt64] {
         text.split(separator: ",").flatMap { part in
@@ -78,4 +83,9 @@ extension Trait where Self == ConditionTrait {
 
     /// The subject of the test is what very many waits cost, or how deep they nest, which is the same in any order.
     static var testsMany: Self { .enabled(if: Seeds.all.isEmpty, "it takes long, and has little to do with the order") }
+}
+
+/// Whether it was told in this order; under a seed, whether all of it was, in any order.
+func told<Element: Comparable>(_ events: some Sequence<Element>, _ expected: [Element]) -> Bool {
+    Seeds.current == nil ? events.elementsEqual(expected) : events.sorted() == expected.sorted()
 }

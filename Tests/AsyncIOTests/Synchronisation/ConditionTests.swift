@@ -25,7 +25,7 @@ extension AsyncIOTests {
             let order = Recorder<Int>()
             try await onLoop { loop in
                 let condition = Transfer(AsyncCondition())
-                let tasks = spawnEach(8, on: loop) { number in
+                let tasks = spawnEach(8, on: loop, eager: true) { number in
                     try await condition.value.withLock {
                         try await condition.value.wait()
                         order.append(number)
@@ -48,11 +48,11 @@ extension AsyncIOTests {
                     condition.value.notify()
                 }
                 await letAllRun()
-                #expect(order.all == [0, 1, 2, 3])
+                #expect(told(order.all, [0, 1, 2, 3]))
                 try await condition.value.withLock { condition.value.notify(2_048) }
                 for task in tasks { try await task.value }
             }
-            #expect(order.all == Array(0..<8))
+            #expect(told(order.all, Array(0..<8)))
         }
 
         @Test func `notifyAll wakes all, who go on one at a time, behaviour 83`() async throws {
@@ -60,7 +60,7 @@ extension AsyncIOTests {
             try await onLoop { loop in
                 let condition = Transfer(AsyncCondition())
                 let inside = Transfer(LoopCount())
-                let tasks = spawnEach(50, on: loop) { number in
+                let tasks = spawnEach(50, on: loop, eager: true) { number in
                     try await condition.value.withLock {
                         try await condition.value.wait()
                         inside.value.count += 1
@@ -75,7 +75,7 @@ extension AsyncIOTests {
                 for task in tasks { try await task.value }
                 #expect(!condition.value.lock.isLocked)
             }
-            #expect(order.all == Array(0..<50))
+            #expect(told(order.all, Array(0..<50)))
         }
 
         @Test func `a notification that nobody waits for is not kept`() async throws {
@@ -177,7 +177,7 @@ extension AsyncIOTests {
                         }
                     }
                 }
-                await AsyncIO.yield()
+                await letAllRun()
                 try await condition.value.lock.acquire()
                 task.cancel()
                 await letAllRun()
@@ -196,12 +196,12 @@ extension AsyncIOTests {
             try await onLoop { _ in
                 let condition = Transfer(AsyncCondition())
                 let task = spawn { try await condition.value.withLock { try await condition.value.wait() } }
-                await AsyncIO.yield()
+                await letAllRun()
                 try await condition.value.lock.acquire()
                 condition.value.notify()
-                await AsyncIO.yield()
+                await letAllRun()
                 task.cancel()
-                await AsyncIO.yield()
+                await letAllRun()
                 #expect(task.outcome == "waits")
                 condition.value.lock.release()
                 await letAllRun()
@@ -216,7 +216,7 @@ extension AsyncIOTests {
             // However far the one that is cancelled has come: woken, waiting for the lock, or handed it.
             try await onLoop { loop in
                 let condition = Transfer(AsyncCondition())
-                let tasks = spawnEach(3, on: loop) { _ in
+                let tasks = spawnEach(3, on: loop, eager: true) { _ in
                     try await condition.value.withLock { try await condition.value.wait() }
                 }
                 await AsyncIO.yield()
@@ -237,7 +237,7 @@ extension AsyncIOTests {
         {
             try await onLoop { loop in
                 let condition = Transfer(AsyncCondition())
-                let tasks = spawnEach(100, on: loop) { _ in
+                let tasks = spawnEach(100, on: loop, eager: true) { _ in
                     try await condition.value.withLock { try await condition.value.wait() }
                 }
                 await letAllRun()
@@ -262,7 +262,7 @@ extension AsyncIOTests {
                 let first = spawn { try await condition.value.withLock { try await condition.value.wait() } }
                 let second = spawn { try await condition.value.withLock { try await condition.value.wait() } }
                 first.cancel()
-                await AsyncIO.yield()
+                await letAllRun()
                 #expect(condition.value.lock.tryAcquire())
                 condition.value.notify()
                 condition.value.lock.release()
@@ -273,7 +273,8 @@ extension AsyncIOTests {
 
         // MARK: Many, the end, mistakes
 
-        @Test func `twenty thousand wait, some are cancelled, and all get the lock again`() async throws {
+        @Test(.testsMany)
+        func `twenty thousand wait, some are cancelled, and all get the lock again`() async throws {
             try await onLoop { loop in
                 let condition = Transfer(AsyncCondition())
                 let ended = Transfer(LoopCount())
@@ -348,8 +349,7 @@ extension AsyncIOTests {
         }
 
         @Test(.testsProcess)
-        func `to wait without the lock is a mistake that traps, behaviour 83, test_wait_unacquired`() async throws
-        {
+        func `to wait without the lock is a mistake that traps, behaviour 83, test_wait_unacquired`() async throws {
             let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
                 try await withEventLoop(.virtual()) { _ in try await AsyncCondition().wait() }
             }

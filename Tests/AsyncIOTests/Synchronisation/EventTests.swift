@@ -23,7 +23,8 @@ extension AsyncIOTests {
             }
         }
 
-        @Test func `set wakes all who wait, later and in the order in which they came`() async throws {
+        @Test(.testsOrder)
+        func `set wakes all who wait, later and in the order in which they came`() async throws {
             let order = Recorder<Int>()
             try await onLoop { loop in
                 let event = Transfer(AsyncEvent())
@@ -46,7 +47,7 @@ extension AsyncIOTests {
         {
             try await onLoop { loop in
                 let event = Transfer(AsyncEvent())
-                let waits = spawnEach(3, on: loop) { _ in try await event.value.wait() }
+                let waits = spawnEach(3, on: loop, eager: true) { _ in try await event.value.wait() }
                 await AsyncIO.yield()
                 event.value.set()
                 event.value.clear()
@@ -87,7 +88,7 @@ extension AsyncIOTests {
             try await onLoop { loop in
                 let event = Transfer(AsyncEvent())
                 let tasks = spawnEach(5, on: loop) { _ in try await event.value.wait() }
-                await AsyncIO.yield()
+                await letAllRun()
                 for number in [0, 2, 4] { tasks[number].cancel() }
                 event.value.set()
                 await letAllRun()
@@ -103,7 +104,7 @@ extension AsyncIOTests {
                     try await event.value.wait()
                     return Task.isCancelled
                 }
-                await AsyncIO.yield()
+                await letAllRun()
                 event.value.set()
                 event.value.clear()
                 task.cancel()
@@ -131,7 +132,8 @@ extension AsyncIOTests {
 
         // MARK: Many, the end, mistakes
 
-        @Test func `twenty thousand wait, some are cancelled, and the others go on in order`() async throws {
+        @Test(.testsMany)
+        func `twenty thousand wait, some are cancelled, and the others go on in order`() async throws {
             try await onLoop { loop in
                 let event = Transfer(AsyncEvent())
                 let order = Transfer(NumberLog())

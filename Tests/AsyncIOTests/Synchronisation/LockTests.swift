@@ -45,7 +45,7 @@ extension AsyncIOTests {
             try await onLoop { loop in
                 let lock = Transfer(AsyncLock())
                 let inside = Transfer(LoopCount())
-                let tasks = spawnEach(100, on: loop) { number in
+                let tasks = spawnEach(100, on: loop, eager: true) { number in
                     try await lock.value.withLock {
                         inside.value.count += 1
                         if inside.value.count != 1 { Issue.record("two are inside") }
@@ -69,7 +69,7 @@ extension AsyncIOTests {
                     try await lock.value.acquire()
                     order.append("who waited")
                 }
-                await AsyncIO.yield()
+                await letAllRun()
                 let comes = spawn {
                     try await lock.value.acquire()
                     order.append("who came")
@@ -91,7 +91,7 @@ extension AsyncIOTests {
             let order = Recorder<String>()
             try await onLoop { loop in
                 let lock = Transfer(AsyncLock())
-                let tasks = spawnEach(3, on: loop) { number in
+                let tasks = spawnEach(3, on: loop, eager: true) { number in
                     for round in 0..<3 {
                         try await lock.value.withLock {
                             await AsyncIO.yield()
@@ -123,9 +123,9 @@ extension AsyncIOTests {
             try await onLoop { _ in
                 let lock = Transfer(AsyncLock())
                 try await lock.value.acquire()
-                let first = spawn { try await lock.value.acquire() }
-                let second = spawn { try await lock.value.acquire() }
-                await AsyncIO.yield()
+                let first = spawn(eager: true) { try await lock.value.acquire() }
+                let second = spawn(eager: true) { try await lock.value.acquire() }
+                await letAllRun()
                 first.cancel()
                 lock.value.release()
                 await letAllRun()
@@ -141,7 +141,7 @@ extension AsyncIOTests {
             try await onLoop { loop in
                 let lock = Transfer(AsyncLock())
                 try await lock.value.acquire()
-                let tasks = spawnEach(3, on: loop) { _ in try await lock.value.acquire() }
+                let tasks = spawnEach(3, on: loop, eager: true) { _ in try await lock.value.acquire() }
                 await AsyncIO.yield()
                 if cancelsFirst { tasks[0].cancel() }
                 lock.value.release()
@@ -156,11 +156,12 @@ extension AsyncIOTests {
             }
         }
 
-        @Test func `who is cancelled after it was woken passes the lock on, behaviour 80`() async throws {
+        @Test(.testsOrder)
+        func `who is cancelled after it was woken passes the lock on, behaviour 80`() async throws {
             try await onLoop { loop in
                 let lock = Transfer(AsyncLock())
                 try await lock.value.acquire()
-                let tasks = spawnEach(100, on: loop) { _ in try await lock.value.acquire() }
+                let tasks = spawnEach(100, on: loop, eager: true) { _ in try await lock.value.acquire() }
                 await AsyncIO.yield()
                 lock.value.release()
                 // Each is woken by the one before, and then cancelled before it runs.
@@ -182,7 +183,7 @@ extension AsyncIOTests {
                 let lock = Transfer(AsyncLock())
                 try await lock.value.acquire()
                 let task = spawn { try await lock.value.withLock { Issue.record("it got in") } }
-                await AsyncIO.yield()
+                await letAllRun()
                 lock.value.release()
                 task.cancel()
                 await letAllRun()
@@ -259,7 +260,8 @@ extension AsyncIOTests {
 
         // MARK: Many, the end, mistakes
 
-        @Test func `twenty thousand wait, go away from every end of the line, and get it`() async throws {
+        @Test(.testsMany)
+        func `twenty thousand wait, go away from every end of the line, and get it`() async throws {
             try await onLoop { loop in
                 let lock = Transfer(AsyncLock())
                 try await lock.value.acquire()
@@ -303,7 +305,7 @@ extension AsyncIOTests {
             let lock = Transfer(AsyncLock())
             for round in 0..<3 {
                 try await onLoop { loop in
-                    spawn {
+                    spawn(eager: true) {
                         let never = AsyncEvent()
                         try await lock.value.withLock {
                             order.append("\(round) spawned \(await ending { try await never.wait() })")
@@ -315,13 +317,15 @@ extension AsyncIOTests {
                             try await lock.value.withLock { order.append("\(round) other") }
                         }
                     }
-                    await AsyncIO.yield()
+                    await letAllRun()
                 }
                 #expect(!lock.value.isLocked)
             }
             #expect(
-                order.all
-                    == (0..<3).flatMap { ["\($0) spawned CancellationError", "\($0) other", "\($0) other"] }
+                told(
+                    order.all,
+                    (0..<3).flatMap { ["\($0) spawned CancellationError", "\($0) other", "\($0) other"] }
+                )
             )
         }
 

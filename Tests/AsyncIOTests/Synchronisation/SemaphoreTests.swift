@@ -59,14 +59,14 @@ extension AsyncIOTests {
                 for task in tasks { try await task.value }
                 #expect(most.value.count == 7 && semaphore.value.availablePermits == 7)
             }
-            #expect(order.all == Array(0..<100))
+            #expect(told(order.all, Array(0..<100)))
         }
 
         @Test func `first come, first served, behaviour 85, test_acquire_fifo_order`() async throws {
             let order = Recorder<String>()
             try await onLoop { loop in
                 let semaphore = Transfer(AsyncSemaphore(permits: 1))
-                let tasks = spawnEach(3, on: loop) { number in
+                let tasks = spawnEach(3, on: loop, eager: true) { number in
                     try await semaphore.value.acquire()
                     order.append("\(number) first")
                     try await AsyncIO.sleep(for: .seconds(1))
@@ -88,18 +88,18 @@ extension AsyncIOTests {
             let order = Recorder<Int>()
             try await onLoop { _ in
                 let semaphore = Transfer(AsyncSemaphore(permits: 1))
-                let first = spawn {
+                let first = spawn(eager: true) {
                     try await semaphore.value.acquire()
                     order.append(1)
                 }
-                let second = spawn {
+                let second = spawn(eager: true) {
                     try await semaphore.value.acquire()
                     order.append(2)
                     semaphore.value.release()
                     try await semaphore.value.acquire()
                     order.append(4)
                 }
-                let third = spawn {
+                let third = spawn(eager: true) {
                     try await semaphore.value.acquire()
                     order.append(3)
                 }
@@ -118,7 +118,7 @@ extension AsyncIOTests {
             try await onLoop { _ in
                 let semaphore = Transfer(AsyncSemaphore(permits: 0))
                 let waits = spawn { try await semaphore.value.acquire() }
-                await AsyncIO.yield()
+                await letAllRun()
                 semaphore.value.release()
                 semaphore.value.release()
                 #expect(waits.outcome == "waits" && semaphore.value.availablePermits == 1)
@@ -133,7 +133,7 @@ extension AsyncIOTests {
             let order = Recorder<Int>()
             try await onLoop { loop in
                 let semaphore = Transfer(AsyncSemaphore(permits: 0))
-                let tasks = spawnEach(3, on: loop) { number in
+                let tasks = spawnEach(3, on: loop, eager: true) { number in
                     try await semaphore.value.acquire()
                     order.append(number)
                 }
@@ -146,7 +146,7 @@ extension AsyncIOTests {
                 #expect(tasks.map(\.outcome) == ["CancellationError", "ok", "ok"])
                 #expect(semaphore.value.isLocked)
             }
-            #expect(order.all == [1, 2])
+            #expect(told(order.all, [1, 2]))
         }
 
         @Test
@@ -156,7 +156,7 @@ extension AsyncIOTests {
             try await onLoop { loop in
                 let semaphore = Transfer(AsyncSemaphore(permits: 2))
                 for _ in 0..<2 { try await semaphore.value.acquire() }
-                let waits = spawnEach(2, on: loop) { _ in try await semaphore.value.acquire() }
+                let waits = spawnEach(2, on: loop, eager: true) { _ in try await semaphore.value.acquire() }
                 await AsyncIO.yield()
                 for _ in 0..<2 { semaphore.value.release() }
                 // Both are on their way: to all others the semaphore is locked.
@@ -174,11 +174,11 @@ extension AsyncIOTests {
         @Test func `several given back at once let as many go on`() async throws {
             try await onLoop { loop in
                 let semaphore = Transfer(AsyncSemaphore(permits: 0))
-                let tasks = spawnEach(5, on: loop) { _ in try await semaphore.value.acquire() }
-                await AsyncIO.yield()
+                let tasks = spawnEach(5, on: loop, eager: true) { _ in try await semaphore.value.acquire() }
+                await letAllRun()
                 for _ in 0..<7 { semaphore.value.release() }
                 #expect(semaphore.value.availablePermits == 2)
-                await AsyncIO.yield()
+                await letAllRun()
                 #expect(tasks.allSatisfy { $0.outcome == "ok" } && semaphore.value.availablePermits == 2)
             }
         }
@@ -191,7 +191,7 @@ extension AsyncIOTests {
         {
             try await onLoop { loop in
                 let semaphore = Transfer(AsyncSemaphore(permits: 0))
-                let tasks = spawnEach(4, on: loop) { _ in try await semaphore.value.acquire() }
+                let tasks = spawnEach(4, on: loop, eager: true) { _ in try await semaphore.value.acquire() }
                 await AsyncIO.yield()
                 semaphore.value.release()
                 tasks[0].cancel()
@@ -209,11 +209,11 @@ extension AsyncIOTests {
         @Test func `cancel, then release: the second in line gets it, behaviour 84, test_acquire_hang`() async throws {
             try await onLoop { loop in
                 let semaphore = Transfer(AsyncSemaphore(permits: 0))
-                let tasks = spawnEach(2, on: loop) { _ in try await semaphore.value.acquire() }
+                let tasks = spawnEach(2, on: loop, eager: true) { _ in try await semaphore.value.acquire() }
                 await AsyncIO.yield()
                 tasks[0].cancel()
                 semaphore.value.release()
-                await letAllRun(2)
+                await letAllRun()
                 #expect(semaphore.value.isLocked)
                 #expect(tasks.map(\.outcome) == ["CancellationError", "ok"])
             }
@@ -223,11 +223,13 @@ extension AsyncIOTests {
             try await onLoop { _ in
                 let semaphore = Transfer(AsyncSemaphore(permits: 1))
                 let others = Recorder<LoopTask<Void>>()
-                let first = spawn {
+                let first = spawn(eager: true) {
                     try await semaphore.value.withPermit { await AsyncIO.yield() }
                     others.all.first?.cancel()
                 }
-                others.append(spawn { try await semaphore.value.withPermit { _ = Issue.record("it got in") } })
+                others.append(
+                    spawn(eager: true) { try await semaphore.value.withPermit { _ = Issue.record("it got in") } }
+                )
                 try await first.value
                 await letAllRun()
                 #expect(others.all.allSatisfy { $0.wasCancelled })
@@ -235,11 +237,12 @@ extension AsyncIOTests {
             }
         }
 
-        @Test func `permits are passed on as often as need be, several at a time`() async throws {
+        @Test(.testsOrder)
+        func `permits are passed on as often as need be, several at a time`() async throws {
             try await onLoop { loop in
                 let semaphore = Transfer(AsyncSemaphore(permits: 3))
                 for _ in 0..<3 { try await semaphore.value.acquire() }
-                let tasks = spawnEach(99, on: loop) { _ in try await semaphore.value.acquire() }
+                let tasks = spawnEach(99, on: loop, eager: true) { _ in try await semaphore.value.acquire() }
                 await AsyncIO.yield()
                 for _ in 0..<3 { semaphore.value.release() }
                 for start in stride(from: 0, to: 96, by: 3) {
@@ -289,7 +292,8 @@ extension AsyncIOTests {
 
         // MARK: Many, the end, mistakes
 
-        @Test func `twenty thousand wait, and most of them are cancelled`() async throws {
+        @Test(.testsMany)
+        func `twenty thousand wait, and most of them are cancelled`() async throws {
             try await onLoop { loop in
                 let semaphore = Transfer(AsyncSemaphore(permits: 2, isBounded: true))
                 let entered = Transfer(LoopCount())

@@ -40,7 +40,12 @@ final class NumberLog {
 }
 
 /// The seeds of tests with random operations.
-let modelSeeds: ClosedRange<UInt64> = 1...200
+var modelSeeds: ClosedRange<UInt64> {
+    guard let seed = Seeds.current else { return 1...200 }
+    // Others each time, and few, as they are played for each seed.
+    let first = seed % 1_000_000 * 5
+    return first...first + 4
+}
 
 /// What a test with random operations found wrong, which is told once for each seed.
 final class Findings {
@@ -57,6 +62,8 @@ final class Findings {
 
 /// Whether `numbers` come in `order`, which may hold others in between.
 func isInOrder(_ numbers: [Int], of order: [Int]) -> Bool {
+    // Those whose turn came in one turn of the loop go on in the seed's order.
+    guard Seeds.current == nil else { return Set(numbers).isSubset(of: order) }
     var rest = order[...]
     for number in numbers {
         guard let place = rest.firstIndex(of: number) else { return false }
