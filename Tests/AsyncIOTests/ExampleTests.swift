@@ -8,7 +8,8 @@ import Testing
 
 extension AsyncIOTests {
     @Suite struct ExampleTests {
-        @Test func `hello world takes one second for both`() async throws {
+        @Test(.testsOrder)
+        func `hello world takes one second for both`() async throws {
             let lines = try await rehearse { loop, output in try await HelloWorld.program(on: loop, output) }
             #expect(
                 lines == [
@@ -61,7 +62,8 @@ extension AsyncIOTests {
             )
         }
 
-        @Test func `the factorials come in the order that asyncio's page prints`() async throws {
+        @Test(.testsOrder)
+        func `the factorials come in the order that asyncio's page prints`() async throws {
             let lines = try await rehearse { loop, output in try await Gather.factorials(on: loop, output) }
             #expect(
                 lines == [

@@ -9,7 +9,7 @@ import Testing
 
 extension AsyncIOTests {
     @Suite struct ExampleWorkTests {
-        @Test(.enabled(if: keepsJobs, "a virtual clock runs ahead of children of groups"))
+        @Test(.testsOrder, .enabled(if: keepsJobs, "a virtual clock runs ahead of children of groups"))
         func `the crawler visits each page once, three at a time, and gives up one that is stuck`() async throws {
             let lines = try await rehearse { loop, output in try await Crawler.program(on: loop, output) }
             #expect(
@@ -28,7 +28,7 @@ extension AsyncIOTests {
             )
         }
 
-        @Test(.enabled(if: keepsJobs, "a virtual clock runs ahead of children of groups"))
+        @Test(.testsOrder, .enabled(if: keepsJobs, "a virtual clock runs ahead of children of groups"))
         func `the pipeline's stages end one after the other, and no number is lost`() async throws {
             let lines = try await rehearse { loop, output in try await Pipeline.program(on: loop, output) }
             #expect(

@@ -38,7 +38,7 @@ extension AsyncIOTests {
                 var tasks: [LoopTask<Void>] = []
                 for number in 0..<4 {
                     tasks.append(spawn { try await AsyncIO.offload(on: pool) { ran.append(number) } })
-                    await AsyncIO.yield()
+                    await someTurns()
                 }
                 let end = spawn { await pool.shutdown(discardingQueued: discarding) }
                 for task in tasks[(discarding ? 0 : 2)...] {

@@ -174,8 +174,8 @@ extension AsyncIOTests {
                 let first = noise(driver.bulk, seed: 1)
                 let second = noise(driver.bulk, seed: 2)
                 try await withPair(on: loop) { accepted, client in
-                    let writing = spawn { try await client.write(Bytes(first)) }
-                    let next = spawn { try await client.write(Bytes(second)) }
+                    let writing = spawn(eager: true) { try await client.write(Bytes(first)) }
+                    let next = spawn(eager: true) { try await client.write(Bytes(second)) }
                     await turns(5, on: loop)
                     writing.cancel()
                     #expect(await ending { try await writing.value } == "CancellationError")

@@ -299,8 +299,8 @@ extension AsyncIOTests {
             #expect(lock.value.isLocked)
         }
 
-        @Test func `who holds it at the end of the loop hands it on, and it can be used on another loop`() async throws
-        {
+        @Test(.testsOrder)
+        func `who holds it at the end of the loop hands it on, and it can be used on another loop`() async throws {
             let order = Recorder<String>()
             let lock = Transfer(AsyncLock())
             for round in 0..<3 {
@@ -322,10 +322,8 @@ extension AsyncIOTests {
                 #expect(!lock.value.isLocked)
             }
             #expect(
-                told(
-                    order.all,
-                    (0..<3).flatMap { ["\($0) spawned CancellationError", "\($0) other", "\($0) other"] }
-                )
+                order.all
+                    == (0..<3).flatMap { ["\($0) spawned CancellationError", "\($0) other", "\($0) other"] }
             )
         }
 
