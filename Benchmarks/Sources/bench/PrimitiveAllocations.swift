@@ -11,7 +11,9 @@ enum PrimitiveAllocations {
         Terminal.note("gate: allocations of locks and queues")
         try check(measure_count_allocations(), "counting allocations")
         let figures = try AsyncIO.run { try await all() }
-        return figures.map { Verdict("\($0.name): heap allocations", ours: $0.figure, libuv: nil, limit: 0.001, places: 4) }
+        return figures.map { name, figure in
+            Verdict("\(name): heap allocations", ours: figure, libuv: nil, limit: 0.001, places: 4)
+        }
     }
 
     @MainActor
