@@ -377,9 +377,7 @@ extension Result where Success == String, Failure == any Error {
 }
 
 /// Runs `body` on Swift's pool, whatever the caller runs on.
-private func elsewhere<Value: Sendable>(
-    _ body: @escaping @Sendable () async throws -> Value
-) async throws -> Value {
+private func elsewhere<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) async throws -> Value {
     try await Task.detached(executorPreference: globalConcurrentExecutor) { try await body() }.value
 }
 
