@@ -142,6 +142,7 @@ package final class SpawnedTasks {
         }
         unsafe last = nil
         unsafe listed = 0
+        endedInStep = nil
     }
 
     /// Cancels all, oldest first, and what is spawned later.

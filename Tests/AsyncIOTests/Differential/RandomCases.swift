@@ -9,7 +9,7 @@ import AsyncIOTesting
 import TestSupport
 
 /// What a task does next.
-private indirect enum Step: Sendable {
+private enum Step: Sendable {
     case sleep(milliseconds: Int)
     case locked([Step])
     case permitted([Step])

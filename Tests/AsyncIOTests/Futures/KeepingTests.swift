@@ -110,13 +110,15 @@ extension AsyncIOTests {
             #expect(log.all == ["callback"])
         }
 
-        @Test func `of a loop that closes before its tasks have ended nothing is left when they have`() async throws {
+        @Test(arguments: [false, true])
+        func `of a loop that closes before its tasks have ended nothing is left when they have`(isDebug: Bool) async throws {
             let log = Recorder<String>()
             let ended = Gate()
             onForeignThread {
                 do {
                     let ofLoop = Witness("loop", log)
                     var configuration = EventLoop.Configuration.virtual()
+                    configuration.isDebug = isDebug
                     configuration.onIssue = { _ in withExtendedLifetime(ofLoop) {} }
                     let loop = try EventLoop(configuration)
                     try loop.runForever { loop in
@@ -125,6 +127,7 @@ extension AsyncIOTests {
                             try? await AsyncIO.sleep(for: .seconds(3_600))
                             log.append("ends \(witness.name)")
                         }
+                        spawn {}
                         loop.schedule(after: .seconds(1)) { loop.stop() }
                     }
                     loop.close()
