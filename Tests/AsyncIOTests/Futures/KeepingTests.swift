@@ -111,7 +111,7 @@ extension AsyncIOTests {
         }
 
         @Test(arguments: [false, true])
-        func `of a loop that closes before its tasks have ended nothing is left when they have`(isDebug: Bool) async throws {
+        func `of a loop that closes before its tasks nothing is left when they have ended`(isDebug: Bool) async throws {
             let log = Recorder<String>()
             let ended = Gate()
             onForeignThread {
