@@ -19,6 +19,7 @@ package enum Spawning {
                 unsafe unsafeBitCast(IsolatedStart<Value>(call: isolated), to: Start<Value>.self)
                     .call(task, name, eager, body, isolation)
             } else {
+                // SAFETY: as above.
                 unsafe unsafeBitCast(LoopStart<Value>(call: preferring), to: PlainLoopStart<Value>.self)
                     .call(task, name, eager, body, task.loop)
             }
