@@ -39,6 +39,9 @@ package class Eventual: @unchecked Sendable {
     @exclusivity(unchecked) private final var error: (any Error)?
     // SAFETY: used on the loop's thread only.
     @exclusivity(unchecked) private final var waiters: WaitQueue?
+    /// Where waits who is the only one, or the first.
+    // SAFETY: as above.
+    @exclusivity(unchecked) private final var first: EventualPark?
     // SAFETY: as above.
     @exclusivity(unchecked) private final var entries: [EventualEntry] = []
 
@@ -119,44 +122,51 @@ package class Eventual: @unchecked Sendable {
 
     // MARK: Waiting
 
-    /// Waits until there is a result.
+    /// Begins the wait of the only task that waits, on the loop; nil if it is not the only one, or this is not the loop.
+    // PERF: most are awaited once, and need no line for that. (spawn and await)
+    @usableFromInline
+    final func beginWait() -> Park? {
+        guard isHere, unsafe first == nil, unsafe waiters?.hasPlaces != true else { return nil }
+        let park = unsafe loop.core.spareEventualPark.take() ?? EventualPark(loop.core)
+        guard park.beginHere() else { return nil }
+        park.await(self)
+        unsafe first = park
+        return park
+    }
+
+    /// Ends what ``beginWait()`` began.
+    @usableFromInline
+    final func endWait() {
+        // Within an ordinary actor the task may go on elsewhere: then its place is left as it is, which nobody wakes again.
+        guard isHere else { return }
+        guard let park = unsafe first.take(), unsafe loop.core.acceptsWaits else { return }
+        park.await(nil)
+        unsafe loop.core.spareEventualPark = park
+    }
+
+    /// Waits until there is a result, in line.
     ///
     /// - Throws: `CancellationError` if the waiting task was cancelled, or if the loop ends.
     @usableFromInline
-    package final func wait() async throws {
-        while !isDone {
-            // Asked each time, as an ordinary actor need not go on where it waited.
-            guard Isolation.exists(#isolation), isHere else { return try await wait(on: loop) }
-            let queue = unsafe queue
-            defer { if isHere { unsafe recycle(queue) } }
-            try await queue.wait()
-        }
+    final func waitInLine() async throws {
+        // Asked each time, as an ordinary actor need not go on where it waited.
+        guard Isolation.exists(#isolation), isHere else { return try await waitInLine(on: loop) }
+        try await unsafe queue.wait()
     }
 
-    private final func wait(on loop: isolated EventLoop) async throws {
-        while !isDone { try await unsafe queue.wait() }
+    private final func waitInLine(on loop: isolated EventLoop) async throws {
+        if !isDone { try await unsafe queue.wait() }
     }
 
     // SAFETY: on the loop.
     @unsafe
     private final var queue: WaitQueue {
         if let waiters = unsafe waiters { return waiters }
-        // PERF: a task that is awaited at once makes no line of its own. (spawn and await)
-        let queue = unsafe loop.core.spareLine.take() ?? WaitQueue("Future")
+        let queue = WaitQueue("Future")
         unsafe queue.record = task
         unsafe queue.site = (file, line)
         unsafe waiters = queue
         return queue
-    }
-
-    /// Gives back a line that nobody needs any more.
-    // SAFETY: on the loop.
-    @unsafe
-    private final func recycle(_ queue: WaitQueue) {
-        guard isDone, !queue.hasPlaces, unsafe waiters === queue, unsafe loop.core.acceptsWaits else { return }
-        unsafe waiters = nil
-        unsafe queue.record = nil
-        unsafe loop.core.spareLine = queue
     }
 
     /// Has `body` called on the loop when there is a result, in the order of registration: in a turn of its own, or, if it
@@ -189,20 +199,22 @@ package class Eventual: @unchecked Sendable {
     }
 
     private final func tell() {
-        guard unsafe !entries.isEmpty else {
-            unsafe waiters?.wakeAll()
-            return
-        }
+        guard unsafe !entries.isEmpty else { return wakeAll() }
         let entries = unsafe entries
         unsafe self.entries = []
         for entry in entries where entry.isAtOnce && entry.callback.isWanted { call(entry) }
-        unsafe waiters?.wakeAll()
+        wakeAll()
         for entry in entries where !entry.isAtOnce {
             _ = unsafe loop.core.scheduleSoon(
                 { [self] in if entry.callback.isWanted { call(entry) } },
                 site: CallSite(file: #fileID, line: #line)
             )
         }
+    }
+
+    private final func wakeAll() {
+        if let park = unsafe first { park.wakeHere() }
+        if let waiters = unsafe waiters { waiters.wakeAll() }
     }
 
     private final func call(_ entry: EventualEntry) {
@@ -228,4 +240,19 @@ private struct EventualEntry: @unchecked Sendable {
     let callback: EventualCallback
     let isAtOnce: Bool
     let body: (EventLoop) throws -> Void
+}
+
+/// Where the only task waits that awaits something.
+@safe
+final class EventualPark: Park {
+    // SAFETY: the task that waits holds it.
+    private unowned(unsafe) var awaited: Eventual?
+
+    func await(_ eventual: Eventual?) { unsafe awaited = eventual }
+
+    override func explain() -> WaitReason {
+        guard let awaited = unsafe awaited else { return super.explain() }
+        guard let record = awaited.task else { return WaitReason(text: "Future of \(awaited.file):\(awaited.line)") }
+        return WaitReason(text: "task \(record.shortTitle)", tasks: [record])
+    }
 }

@@ -53,7 +53,7 @@ extension LoopCore {
         report.handles = closeHandles()
         memory?.loopIsClosing()
         parked.cancelAll()
-        spareLine = nil
+        spareEventualPark = nil
         spawned.forgetAll()
         mainQueue?.close()
         handles.closeAll()

@@ -88,10 +88,12 @@ final class LoopCore {
     let parked = Parked()
     /// What was spawned on the loop and has not ended.
     let spawned = SpawnedTasks()
+    // SAFETY: the same object, not counted: `spawned` holds it.
+    let hotSpawned: Unmanaged<SpawnedTasks>
     /// The timers of waits that end at a deadline which a bare task has inherited.
     var waitTimers: [ObjectIdentifier: Scheduled] = [:]
-    /// A line in which nobody waits, for the next task that is awaited.
-    var spareLine: WaitQueue?
+    /// A place where nobody waits, for the next task that is awaited.
+    var spareEventualPark: EventualPark?
     /// The task for which the loop was made, as an address, or 0.
     var mainTask: UInt = 0
     /// The handler that has ended in the step that runs, if steps are timed.
@@ -146,6 +148,7 @@ final class LoopCore {
         shuffler = configuration.testing?.seed.map { Shuffler(seed: $0) }
         slab = ReadSlab()
         unsafe hotSlab = Unmanaged.passUnretained(slab)
+        unsafe hotSpawned = Unmanaged.passUnretained(spawned)
         timesCallbacks = configuration.slowCallbackThreshold != nil
         if timesCallbacks { spawned.endedInStep = [] }
         keepsJobs = configuration.globalExecutor == .loop

@@ -22,15 +22,15 @@ package final class TaskRecord: Eventual, @unchecked Sendable {
     // SAFETY: used on the loop's thread only.
     @exclusivity(unchecked) fileprivate var next: TaskRecord?
     // SAFETY: as above. The one before holds this one, and names itself here as long as it does.
-    @exclusivity(unchecked) fileprivate unowned(unsafe) var previous: TaskRecord?
+    @exclusivity(unchecked) fileprivate var previous: Unmanaged<TaskRecord>?
 
     /// Lists a task that is about to be made on the loop that runs here.
     @usableFromInline
     package init(here loop: EventLoop, name: String?, _ file: StaticString, _ line: UInt) {
-        number = unsafe loop.core.spawned.nextNumber()
+        number = unsafe loop.core.hotSpawned._withUnsafeGuaranteedRef { $0.nextNumber() }
         self.name = name
         super.init(here: loop, file, line)
-        unsafe loop.core.spawned.add(self)
+        unsafe loop.core.hotSpawned._withUnsafeGuaranteedRef { $0.add(self) }
     }
 
     deinit { reportUnlessObserved(name.map { "task \($0)" } ?? "the task") }
@@ -41,7 +41,7 @@ package final class TaskRecord: Eventual, @unchecked Sendable {
         unsafe handle = task
         // SAFETY: a task's handle is the address of the task.
         unsafe address = unsafe unsafeBitCast(task, to: UnsafeRawPointer.self)
-        if unsafe loop.core.spawned.isEnding { task.cancel() }
+        if unsafe loop.core.hotSpawned._withUnsafeGuaranteedRef({ $0.isEnding }) { task.cancel() }
     }
 
     /// An eager task has begun to run; called by itself.
@@ -78,7 +78,7 @@ package final class TaskRecord: Eventual, @unchecked Sendable {
             observe()
         }
         super.hasEnded()
-        unsafe loop.core.spawned.remove(self)
+        unsafe loop.core.hotSpawned._withUnsafeGuaranteedRef { $0.remove(self) }
     }
 }
 
@@ -89,7 +89,7 @@ package final class SpawnedTasks {
     // SAFETY: used on the loop's thread only.
     @exclusivity(unchecked) private var first: TaskRecord?
     // SAFETY: as above. In the list that `first` begins, whose records hold one another.
-    @exclusivity(unchecked) private unowned(unsafe) var last: TaskRecord?
+    @exclusivity(unchecked) private var last: Unmanaged<TaskRecord>?
     // SAFETY: as above.
     @exclusivity(unchecked) private var lastNumber: UInt64 = 0
     // SAFETY: as above.
@@ -112,13 +112,14 @@ package final class SpawnedTasks {
     /// Lists a task that is about to be made.
     fileprivate func add(_ record: TaskRecord) {
         unsafe listed += 1
+        let place = unsafe Unmanaged.passUnretained(record)
         if let last = unsafe last {
-            unsafe last.next = record
+            unsafe last._withUnsafeGuaranteedRef { unsafe $0.next = record }
             unsafe record.previous = last
         } else {
             unsafe first = record
         }
-        unsafe last = record
+        unsafe last = place
     }
 
     /// A task has ended.
@@ -126,7 +127,11 @@ package final class SpawnedTasks {
         let next = unsafe record.next.take()
         let previous = unsafe record.previous
         if let next { unsafe next.previous = previous } else { unsafe last = previous }
-        if let previous { unsafe previous.next = next } else { unsafe first = next }
+        if let previous = unsafe previous {
+            unsafe previous._withUnsafeGuaranteedRef { unsafe $0.next = next }
+        } else {
+            unsafe first = next
+        }
         unsafe record.previous = nil
         if endedInStep != nil { endedInStep?.append(record) }
         unsafe listed -= 1
