@@ -217,7 +217,7 @@ func main() {
 	case "task-our-yield":
 		runtime.GOMAXPROCS(1)
 		elapsed = giveWay(count)
-	case "task-queue":
+	case "task-queue", "task-channel":
 		runtime.GOMAXPROCS(1)
 		elapsed = queue(count)
 	case "task-queue-round-trip":

@@ -25,6 +25,7 @@ enum MicroCase: String, CaseIterable, Codable, ExpressibleByArgument {
     case lock = "task-lock"
     case queue = "task-queue"
     case queueRoundTrip = "task-queue-round-trip"
+    case channel = "task-channel"
     case sleepCPU = "task-sleepers-cpu"
     case sleepLateness = "task-sleepers-lateness"
 
@@ -49,6 +50,7 @@ enum MicroCase: String, CaseIterable, Codable, ExpressibleByArgument {
         case .lock: "lock that 10 tasks want, each time"
         case .queue: "queue between two tasks, each item"
         case .queueRoundTrip: "queue there and back"
+        case .channel: "`Channel` between two tasks, each item"
         case .sleepCPU: "10,000 sleepers: CPU for each"
         case .sleepLateness: "10,000 sleepers: lateness, 99th percentile"
         }
@@ -63,7 +65,7 @@ enum MicroCase: String, CaseIterable, Codable, ExpressibleByArgument {
         case .spawn, .taskYield, .asyncLet, .groupChild, .stream: [.ours, .oursPool, .pool]
         case .ourYield: [.ours, .oursPool, .pool, .uvloop, .go]
         case .loopSpawn, .gather, .queue, .queueRoundTrip: [.ours, .uvloop, .go]
-        case .eagerSpawn: [.ours, .go]
+        case .eagerSpawn, .channel: [.ours, .go]
         case .lock: [.ours, .uvloop]
         case .sleepCPU, .sleepLateness: [.ours, .pool, .go]
         }
@@ -78,7 +80,7 @@ enum MicroCase: String, CaseIterable, Codable, ExpressibleByArgument {
         case .suspend, .suspendCancellable: 1_000_000
         case .spawn, .taskYield, .ourYield, .asyncLet, .groupChild, .stream, .loopSpawn, .eagerSpawn, .gather, .lock:
             100_000
-        case .queue, .queueRoundTrip: 100_000
+        case .queue, .queueRoundTrip, .channel: 100_000
         case .sleepCPU, .sleepLateness: 10_000
         }
     }

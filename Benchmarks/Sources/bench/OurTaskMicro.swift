@@ -32,6 +32,7 @@ enum OurTaskMicro {
         case .lock: return try await lock(count)
         case .queue: return try await queue(count)
         case .queueRoundTrip: return try await queueRoundTrip(count)
+        case .channel: return try await channel(count)
         case .sleepCPU, .sleepLateness:
             return try await TaskMicro.sleepers(count, lateness: micro == .sleepLateness) {
                 try await AsyncIO.sleep(for: $0)
@@ -104,6 +105,17 @@ enum OurTaskMicro {
         let start = measure_now()
         let consumer = AsyncIO.spawn { for _ in 0..<count { _ = try await queue.get() } }
         for number in 0..<count { try await queue.put(number) }
+        try await consumer.value
+        return Double(measure_now() - start) / Double(count)
+    }
+
+    /// The same by a channel, which threads may share.
+    @MainActor
+    private static func channel(_ count: Int) async throws -> Double {
+        let channel = Channel<Int>(capacity: 100)
+        let start = measure_now()
+        let consumer = AsyncIO.spawn { for _ in 0..<count { _ = try await channel.receive() } }
+        for number in 0..<count { try await channel.send(number) }
         try await consumer.value
         return Double(measure_now() - start) / Double(count)
     }
