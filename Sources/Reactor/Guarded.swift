@@ -4,12 +4,14 @@
 ///
 /// Keep what `body` does short, and let it call no foreign code: neither closures of users nor the `deinit` of their objects.
 // SAFETY: `value` is used under the lock only.
+@usableFromInline
 package final class Guarded<Value>: @unchecked Sendable {
-    private let lock = Lock()
+    @usableFromInline let lock = Lock()
     @usableFromInline
     var value: Value
 
     /// Guards a value, which nobody else may use from here on.
+    @inlinable
     package init(_ value: Value) { self.value = value }
 
     /// Lets `body` use the value, while all others wait.

@@ -5,10 +5,12 @@ internal import CReactor
 
 /// Mutual exclusion between threads, for what is done rarely and quickly.
 @safe
+@usableFromInline
 final class Lock: Sendable {
     // SAFETY: made in `init`, destroyed in `deinit`, and pthread's own in between.
     private nonisolated(unsafe) let mutex: OpaquePointer
 
+    @usableFromInline
     init() {
         unsafe mutex = creactor_mutex_create()
     }
@@ -23,7 +25,9 @@ final class Lock: Sendable {
         return body()
     }
 
+    @usableFromInline
     func acquire() { unsafe creactor_mutex_lock(mutex) }
 
+    @usableFromInline
     func release() { unsafe creactor_mutex_unlock(mutex) }
 }

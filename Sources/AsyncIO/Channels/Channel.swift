@@ -1,7 +1,7 @@
 // A channel between tasks that run anywhere. Its state is guarded by a lock, so that it belongs to no loop and nobody
 // has to go elsewhere to use it; see ChannelState.swift.
 
-internal import Reactor
+public import Reactor
 
 /// A bounded line of elements between tasks: of one loop, of several, of actors and of Swift's pool.
 ///
@@ -21,7 +21,7 @@ internal import Reactor
 ///
 /// The corresponding asyncio name is `asyncio.Queue`, which one loop alone may use; `tokio::sync::mpsc` is similar.
 public final class Channel<Element: Sendable>: Sendable {
-    private let state: Guarded<ChannelState<Element>>
+    @usableFromInline let state: Guarded<ChannelState<Element>>
 
     /// How many elements it holds while nobody receives.
     public let capacity: Int
@@ -30,6 +30,7 @@ public final class Channel<Element: Sendable>: Sendable {
     ///
     /// - Parameter capacity: How many elements it holds while nobody receives. With zero each send waits until its element
     ///   was received.
+    @inlinable
     public init(capacity: Int = 1_024) {
         require(capacity >= 0, "A Channel cannot hold fewer than zero elements.")
         self.capacity = capacity
@@ -39,11 +40,13 @@ public final class Channel<Element: Sendable>: Sendable {
     /// How many elements it holds, those aside whose senders wait.
     ///
     /// Any thread; it may change at once.
+    @inlinable
     public var count: Int { state.locked { $0.count } }
 
     /// Whether ``close()`` was called; there may still be elements to receive.
     ///
     /// Any thread.
+    @inlinable
     public var isClosed: Bool { state.locked { $0.isClosed } }
 
     /// Sends an element, when there is room.
@@ -53,6 +56,7 @@ public final class Channel<Element: Sendable>: Sendable {
     ///
     /// - Throws: ``ChannelError/closed`` if the channel was closed, also while this waits; `CancellationError` if the task is
     ///   cancelled while it waits, or its loop ends.
+    @inlinable
     public func send(_ element: Element) async throws {
         switch state.locked({ $0.send(element, mayWait: true) }) {
         case .done((), let receiver): receiver?.wait.end()
@@ -72,6 +76,7 @@ public final class Channel<Element: Sendable>: Sendable {
     /// Any thread, of a loop or not; returns at once.
     ///
     /// - Throws: ``ChannelError/closed``.
+    @inlinable
     public func trySend(_ element: Element) throws(ChannelError) -> Bool {
         switch state.locked({ $0.send(element, mayWait: false) }) {
         case .done((), let receiver):
@@ -88,6 +93,7 @@ public final class Channel<Element: Sendable>: Sendable {
     /// Does not look at cancellation unless it has to wait.
     ///
     /// - Throws: `CancellationError` if the task is cancelled while it waits, or its loop ends.
+    @inlinable
     public func receive() async throws -> Element? {
         switch state.locked({ $0.receive(mayWait: true) }) {
         case .done(let element, let sender):
@@ -107,6 +113,7 @@ public final class Channel<Element: Sendable>: Sendable {
     /// Any thread, of a loop or not; returns at once.
     ///
     /// - Throws: ``ChannelError/closed`` if the channel is closed and empty.
+    @inlinable
     public func tryReceive() throws(ChannelError) -> Element? {
         switch state.locked({ $0.receive(mayWait: false) }) {
         case .done(let element, let sender):
@@ -121,6 +128,7 @@ public final class Channel<Element: Sendable>: Sendable {
     ///
     /// Sends that wait throw ``ChannelError/closed``, and their elements are not sent. Any thread; returns at once.
     /// Idempotent.
+    @inlinable
     public func close() {
         for waiter in state.locked({ $0.close() }) { waiter.wait.end() }
     }

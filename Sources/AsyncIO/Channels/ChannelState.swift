@@ -6,11 +6,17 @@
 //   * Whoever serves a waiting task does it completely, under the lock: an element has one owner at any moment, which is the
 //     sender, the buffer or the receiver.
 //   * A task leaves its line when it is served, or by itself when its wait has ended otherwise.
+//
+// All of it is inlined into the program: generic code that is not asks the runtime for its types at every step.
+
+public import Reactor
 
 /// A task that waits, and the element that it sends or was given.
 ///
 /// Under the channel's lock.
+@usableFromInline
 final class ChannelWaiter<Element: Sendable> {
+    @usableFromInline
     enum Outcome {
         /// Not served, and in line, unless it was passed over, as it had been cancelled.
         case none
@@ -19,23 +25,32 @@ final class ChannelWaiter<Element: Sendable> {
         case closed
     }
 
-    let wait = ForeignWait("Channel")
-    fileprivate(set) var outcome = Outcome.none
+    @usableFromInline let wait = ForeignWait("Channel")
+    @usableFromInline var outcome = Outcome.none
     /// What it sends, until that is taken; or what it was given.
-    fileprivate var element: Element?
+    @usableFromInline var element: Element?
     // Of its line. Each holds the other; leaving the line lets go.
-    fileprivate var isInLine = false
-    fileprivate var next: ChannelWaiter?
-    fileprivate var previous: ChannelWaiter?
+    @usableFromInline var isInLine = false
+    @usableFromInline var next: ChannelWaiter?
+    @usableFromInline var previous: ChannelWaiter?
 
-    fileprivate init(_ element: Element? = nil) { self.element = element }
+    @inlinable
+    init(_ element: Element? = nil) { self.element = element }
+
+    @inlinable
+    deinit {}
 }
 
 /// Tasks that wait, first come, first served.
-private struct WaiterLine<Element: Sendable> {
-    private var first: ChannelWaiter<Element>?
-    private var last: ChannelWaiter<Element>?
+@usableFromInline
+struct WaiterLine<Element: Sendable> {
+    @usableFromInline var first: ChannelWaiter<Element>?
+    @usableFromInline var last: ChannelWaiter<Element>?
 
+    @inlinable
+    init() {}
+
+    @inlinable
     mutating func append(_ waiter: ChannelWaiter<Element>) {
         waiter.isInLine = true
         waiter.previous = last
@@ -43,6 +58,7 @@ private struct WaiterLine<Element: Sendable> {
         last = waiter
     }
 
+    @inlinable
     mutating func remove(_ waiter: ChannelWaiter<Element>) {
         guard waiter.isInLine else { return }
         waiter.isInLine = false
@@ -52,6 +68,7 @@ private struct WaiterLine<Element: Sendable> {
     }
 
     /// The first who still waits, as far as can be told.
+    @inlinable
     mutating func removeFirst() -> ChannelWaiter<Element>? {
         while let waiter = first {
             remove(waiter)
@@ -62,10 +79,12 @@ private struct WaiterLine<Element: Sendable> {
 }
 
 /// The state of a channel.
+@usableFromInline
 struct ChannelState<Element: Sendable> {
-    typealias Waiter = ChannelWaiter<Element>
+    @usableFromInline typealias Waiter = ChannelWaiter<Element>
 
     /// What has come of a call.
+    @usableFromInline
     enum Step<Value> {
         /// It is done; and who is to be told, after the lock is released.
         case done(Value, wakes: Waiter? = nil)
@@ -76,17 +95,20 @@ struct ChannelState<Element: Sendable> {
         case closed
     }
 
-    private let capacity: Int
-    private let items = Ring<Element>()
-    private var senders = WaiterLine<Element>()
-    private var receivers = WaiterLine<Element>()
-    private(set) var isClosed = false
+    @usableFromInline let capacity: Int
+    @usableFromInline let items = Ring<Element>()
+    @usableFromInline var senders = WaiterLine<Element>()
+    @usableFromInline var receivers = WaiterLine<Element>()
+    @usableFromInline var isClosed = false
 
+    @inlinable
     init(capacity: Int) { self.capacity = capacity }
 
     /// How many elements are in the buffer.
+    @inlinable
     var count: Int { items.length }
 
+    @inlinable
     mutating func send(_ element: Element, mayWait: Bool) -> Step<Void> {
         if isClosed { return .closed }
         if let receiver = receivers.removeFirst() {
@@ -104,6 +126,7 @@ struct ChannelState<Element: Sendable> {
         return .waits(waiter)
     }
 
+    @inlinable
     mutating func receive(mayWait: Bool) -> Step<Element> {
         // A capacity of zero has no buffer: elements go from hand to hand.
         let item = items.length > 0 ? items.removeFirst() : nil
@@ -123,18 +146,21 @@ struct ChannelState<Element: Sendable> {
     }
 
     /// Ends the wait of a sender, and says how.
+    @inlinable
     mutating func leave(sender: Waiter) -> Waiter.Outcome {
         if sender.outcome == .none { senders.remove(sender) }
         return sender.outcome
     }
 
     /// Ends the wait of a receiver, and says how, and what it was given.
+    @inlinable
     mutating func leave(receiver: Waiter) -> (outcome: Waiter.Outcome, element: Element?) {
         if receiver.outcome == .none { receivers.remove(receiver) }
         return (receiver.outcome, receiver.element.take())
     }
 
     /// Closes it, and returns who is to be told.
+    @inlinable
     mutating func close() -> [Waiter] {
         isClosed = true
         var waiters: [Waiter] = []

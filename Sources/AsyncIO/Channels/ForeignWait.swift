@@ -9,19 +9,25 @@
 internal import Reactor
 
 /// One wait of the task that makes it.
-enum ForeignWait: Sendable {
-    /// On a loop.
-    case onLoop(LoopBound<WaitQueue>)
-    /// On no loop: over when the stream ends.
-    case elsewhere(AsyncStream<Never>, AsyncStream<Never>.Continuation)
+@usableFromInline
+struct ForeignWait: Sendable {
+    private enum Kind: Sendable {
+        /// On a loop.
+        case onLoop(LoopBound<WaitQueue>)
+        /// On no loop: over when the stream ends.
+        case elsewhere(AsyncStream<Never>, AsyncStream<Never>.Continuation)
+    }
+
+    private let kind: Kind
 
     /// For the calling task.
+    @usableFromInline
     init(_ name: StaticString) {
         if let loop = EventLoop.current {
-            self = .onLoop(LoopBound(WaitQueue(name), here: loop))
+            kind = .onLoop(LoopBound(WaitQueue(name), here: loop))
         } else {
             let (stream, continuation) = AsyncStream.makeStream(of: Never.self)
-            self = .elsewhere(stream, continuation)
+            kind = .elsewhere(stream, continuation)
         }
     }
 
@@ -29,21 +35,24 @@ enum ForeignWait: Sendable {
     ///
     /// On a loop nothing may be awaited between making this and waiting: an end that comes from another thread then comes
     /// after the wait has begun.
+    @usableFromInline
     func wait() async {
-        switch self {
+        switch kind {
         case .onLoop(let line): try? await line.ifHere?.wait()
         case .elsewhere(let stream, _): for await _ in stream {}
         }
     }
 
     /// Whether it has begun and is over, as far as can be told here: of a task on the loop that runs here.
+    @usableFromInline
     var isKnownToBeOver: Bool {
-        if case .onLoop(let line) = self { line.ifHere?.isEmpty ?? false } else { false }
+        if case .onLoop(let line) = kind { line.ifHere?.isEmpty ?? false } else { false }
     }
 
     /// Ends the wait: any thread, once.
+    @usableFromInline
     func end() {
-        switch self {
+        switch kind {
         case .onLoop(let line):
             if let line = line.ifHere {
                 line.wakeFirst()
