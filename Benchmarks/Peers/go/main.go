@@ -1,6 +1,6 @@
 // The same micro-benchmarks in Go: a goroutine stands where the others have a loop, a channel where they have an inbox.
 //
-// Usage: peer CASE COUNT PENDING. Prints nanoseconds per operation.
+// Usage: peer CASE COUNT PENDING. Prints nanoseconds per operation. `peer echo HOST PORT` is the echo server.
 package main
 
 import (
@@ -196,6 +196,12 @@ func number(text string) int {
 }
 
 func main() {
+	if len(os.Args) == 4 && os.Args[1] == "echo" {
+		// On the one core that it is measured on.
+		runtime.GOMAXPROCS(1)
+		echo(os.Args[2], os.Args[3])
+		return
+	}
 	if len(os.Args) != 4 {
 		fail("usage: peer CASE COUNT PENDING")
 	}

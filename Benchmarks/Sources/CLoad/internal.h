@@ -19,7 +19,7 @@ int load_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 const char *pattern_at(uint32_t connection, uint64_t position);
 
 /// Fills the pattern; before anything else.
-void pattern_prepare(void);
+void pattern_prepare(const struct load_options *options);
 
 /// Counts latencies in steps of at most 1.6 %.
 struct histogram {

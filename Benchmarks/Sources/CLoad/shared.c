@@ -20,10 +20,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+//
+// With lines every message is one: the pattern then repeats after a whole number of messages, the last byte of each is a
+// line feed, and no other is.
 enum { PATTERN_PERIOD = 65521, SOURCE_ADDRESSES = 64, SPARE_DESCRIPTORS = 64 };
 
 static char failure[256];
 static char pattern[PATTERN_PERIOD + LOAD_CHUNK];
+static size_t period, stride;
 
 int load_fail(const char *format, ...) {
     va_list arguments;
@@ -37,17 +41,22 @@ const char *load_failure(void) {
     return failure;
 }
 
-void pattern_prepare(void) {
+void pattern_prepare(const struct load_options *options) {
+    size_t size = (size_t)options->message_size;
+    period = options->lines ? PATTERN_PERIOD / size * size : PATTERN_PERIOD;
+    stride = options->lines ? 7919 * size : 7919;
     uint32_t state = 1;
-    for (size_t i = 0; i < PATTERN_PERIOD; i++) {
+    for (size_t i = 0; i < period; i++) {
         state = state * 1664525u + 1013904223u;
         pattern[i] = (char)(state >> 24);
+        if (options->lines && pattern[i] == '\n') pattern[i] = ' ';
+        if (options->lines && i % size == size - 1) pattern[i] = '\n';
     }
-    for (size_t i = PATTERN_PERIOD; i < sizeof pattern; i++) pattern[i] = pattern[i - PATTERN_PERIOD];
+    for (size_t i = period; i < sizeof pattern; i++) pattern[i] = pattern[i - period];
 }
 
 const char *pattern_at(uint32_t connection, uint64_t position) {
-    return pattern + (connection * 7919ull + position) % PATTERN_PERIOD;
+    return pattern + ((uint64_t)connection * stride + position) % period;
 }
 
 int verify(uint32_t connection, uint64_t position, const char *bytes, size_t length) {
@@ -130,7 +139,8 @@ int load_run(const struct load_options *options, struct load_report *report) {
                          (long long)limit);
     }
     signal(SIGPIPE, SIG_IGN);
-    pattern_prepare();
+    if (options->lines && options->message_size > PATTERN_PERIOD) return load_fail("no line is that long");
+    pattern_prepare(options);
     switch (options->mode) {
         case LOAD_PING_PONG: return run_ping_pong(options, report);
         case LOAD_CHURN: return run_churn(options, report);

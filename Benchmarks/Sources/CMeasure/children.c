@@ -59,6 +59,19 @@ int measure_spawn(const char *arguments, size_t count, int capture_errors, struc
     return 0;
 }
 
+int measure_become(const char *arguments, size_t count) {
+    char **vector = calloc(count + 1, sizeof *vector);
+    if (!vector) return -ENOMEM;
+    for (size_t i = 0; i < count; i++) {
+        vector[i] = (char *)arguments;
+        arguments += strlen(arguments) + 1;
+    }
+    execvp(vector[0], vector);
+    int status = -errno;
+    free(vector);
+    return status;
+}
+
 /// Byte by byte: there are a few dozen per process, and nothing read may be left in a buffer that nobody owns.
 int measure_read_line(int descriptor, char *line, size_t capacity, int64_t timeout_milliseconds) {
     int64_t deadline = measure_now() + timeout_milliseconds * 1000000;

@@ -1,6 +1,7 @@
 // The command line: one visible program, `bench`, and the roles that it starts itself again in.
 //
 //     swift run -c release --package-path Benchmarks bench [filter]     every figure, as a table and as JSON
+//     swift run -c release --package-path Benchmarks bench chart        the figures of an echo run as a picture
 //     swift run -c release --package-path Benchmarks bench gate         the figures that do not depend on the machine
 //
 // Servers and clients are processes of their own: their CPU time, memory and system calls can then be told apart from
@@ -13,8 +14,10 @@ internal import CMeasure
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench",
-        abstract: "Measures swift-asyncio beside libuv in C, raw epoll, SwiftNIO and Go.",
-        subcommands: [MeasureCommand.self, GateCommand.self, ServeRole.self, LoadRole.self, MicroRole.self],
+        abstract: "Measures swift-asyncio beside libuv in C, raw epoll, SwiftNIO, uvloop, asyncio, Node and Go.",
+        subcommands: [
+            MeasureCommand.self, ChartCommand.self, GateCommand.self, ServeRole.self, LoadRole.self, MicroRole.self,
+        ],
         defaultSubcommand: MeasureCommand.self
     )
 }

@@ -31,7 +31,7 @@ struct EchoResult: Codable {
         for round in 0..<rounds {
             for turn in servers.indices {
                 let server = servers[(turn + round) % servers.count]
-                let report = try Exchange.run(server, scenario.load)
+                let report = try Exchange.run(server, scenario.load(for: server))
                 reports[server, default: []].append(report)
                 let cost = cost(of: report, isIdle: scenario.isIdle)
                 let text = Text.grouped(cost) + (scenario.isIdle ? " bytes" : " ns")

@@ -15,6 +15,14 @@ enum EchoServer: String, CaseIterable, Codable, ExpressibleByArgument {
     case streamsPool = "streams-pool"
     case nio
     case nioAsync = "nio-async"
+    case uvloop
+    case uvloopStreams = "uvloop-streams"
+    case uvloopLines = "uvloop-lines"
+    case asyncio
+    case asyncioStreams = "asyncio-streams"
+    case asyncioLines = "asyncio-lines"
+    case node
+    case go
 
     /// What all the others are held against.
     static let limit = EchoServer.libuv
@@ -28,6 +36,38 @@ enum EchoServer: String, CaseIterable, Codable, ExpressibleByArgument {
         case .streamsPool: "swift-asyncio, streams, without the hooks"
         case .nio: "SwiftNIO"
         case .nioAsync: "SwiftNIO, NIOAsyncChannel"
+        case .uvloop: "uvloop, protocol"
+        case .uvloopStreams: "uvloop, streams"
+        case .uvloopLines: "uvloop, streams by readline"
+        case .asyncio: "asyncio, protocol"
+        case .asyncioStreams: "asyncio, streams"
+        case .asyncioLines: "asyncio, streams by readline"
+        case .node: "Node"
+        case .go: "Go"
+        }
+    }
+
+    /// Whether it is made of this package.
+    var isOurs: Bool { [.ours, .streams, .streamsPool].contains(self) }
+
+    /// Whether it needs several times as long as the others, and so gets fewer messages.
+    var isSlow: Bool { [.asyncio, .asyncioStreams, .asyncioLines].contains(self) }
+
+    /// Whether it sends nothing back before a line is complete.
+    var needsLines: Bool { [.uvloopLines, .asyncioLines].contains(self) }
+
+    /// The program of its own that it is, with its first arguments; nil for those that are in this one.
+    var peer: PeerServer? {
+        switch self {
+        case .uvloop: PeerServer(.uvloop, ["uvloop", "protocol"])
+        case .uvloopStreams: PeerServer(.uvloop, ["uvloop", "streams"])
+        case .uvloopLines: PeerServer(.uvloop, ["uvloop", "lines"])
+        case .asyncio: PeerServer(.python, ["asyncio", "protocol"])
+        case .asyncioStreams: PeerServer(.python, ["asyncio", "streams"])
+        case .asyncioLines: PeerServer(.python, ["asyncio", "lines"])
+        case .node: PeerServer(.node, [])
+        case .go: PeerServer(.go, ["echo"])
+        default: nil
         }
     }
 
@@ -41,6 +81,9 @@ enum EchoServer: String, CaseIterable, Codable, ExpressibleByArgument {
         case .streamsPool: return try OurStreamServer.serve(host: host, port: port, .pool)
         case .nio: return try NIOEchoServer.serve(host: host, port: port)
         case .nioAsync: return try NIOAsyncServer.serve(host: host, port: port)
+        default:
+            guard let peer else { throw BenchError("\(title) is no server of this program") }
+            try peer.become(host: host, port: port)
         }
     }
 }

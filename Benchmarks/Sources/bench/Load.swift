@@ -25,6 +25,7 @@ struct Load: Codable {
     var connections = 1
     var messageSize = 64
     var inFlight = 1
+    var isLines = false
     var messages = 1
     var warmUp = 0
 
@@ -33,7 +34,7 @@ struct Load: Codable {
         [
             "--mode", mode.rawValue, "--connections", "\(connections)", "--message-size", "\(messageSize)",
             "--in-flight", "\(inFlight)", "--messages", "\(messages)", "--warm-up", "\(warmUp)",
-        ]
+        ] + (isLines ? ["--lines"] : [])
     }
 }
 
@@ -84,6 +85,9 @@ struct LoadRole: ParsableCommand {
     @Option(help: "Messages on the way at most, for each connection.")
     var inFlight = 1
 
+    @Flag(help: "Whether each message is a line.")
+    var lines = false
+
     @Option(help: "Messages over all connections.")
     var messages = 100_000
 
@@ -132,6 +136,7 @@ struct LoadRole: ParsableCommand {
             connections: CInt(connections),
             message_size: CInt(messageSize),
             in_flight: CInt(inFlight),
+            lines: lines ? 1 : 0,
             messages: Int64(messages),
             warm_up: Int64(warmUp),
             limit_milliseconds: Int64(limit) * 1_000

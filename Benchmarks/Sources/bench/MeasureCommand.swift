@@ -56,9 +56,11 @@ struct MeasureCommand: ParsableCommand {
                 Terminal.note("\(name): \(error)")
             }
         }
+        let servers = scenarios.isEmpty ? [] : try PeerPrograms.available(servers.servers)
         for scenario in scenarios {
             attempt(scenario.name) {
-                results.echo.append(try EchoResult.measure(scenario, servers.servers, rounds: rounds))
+                let servers = scenario.servers(among: servers)
+                results.echo.append(try EchoResult.measure(scenario, servers, rounds: rounds))
             }
         }
         if !cases.isEmpty {

@@ -9,6 +9,16 @@ struct Scenario {
     /// What one message is, where that is not plain.
     var isIdle: Bool { load.mode == .idle }
 
+    /// Those of the servers that it is about: who echoes lines cannot echo anything else.
+    func servers(among servers: [EchoServer]) -> [EchoServer] { servers.filter { load.isLines || !$0.needsLines } }
+
+    /// What a server gets of it: the same, but for those that would take minutes.
+    func load(for server: EchoServer) -> Load {
+        var load = load
+        if server.isSlow && !isIdle { load.messages = max(load.messages / 5, 1) }
+        return load
+    }
+
     /// The same load with a tenth of the messages.
     var quick: Scenario {
         var load = load
@@ -48,6 +58,11 @@ struct Scenario {
             name: "pipeline-50x64x16",
             title: "50 connections × 64 B, 16 in flight",
             load: Load(connections: 50, inFlight: 16, messages: 1_000_000, warmUp: 50_000)
+        ),
+        Scenario(
+            name: "lines-50x64",
+            title: "50 connections × 64 B, by lines",
+            load: Load(connections: 50, isLines: true, messages: 80_000, warmUp: 5_000)
         ),
         Scenario(
             name: "churn",

@@ -32,6 +32,8 @@ struct load_options {
     int message_size;
     /// Messages that a connection has on the way at most. Together no more than 256 KiB, but in `LOAD_BULK`.
     int in_flight;
+    /// Whether each message is a line, its last byte a line feed.
+    int lines;
     /// Over all connections. In `LOAD_CHURN` also the number of connections, in `LOAD_IDLE` one per connection.
     int64_t messages;
     /// Exchanged before anything is measured.

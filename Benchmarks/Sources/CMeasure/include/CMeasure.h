@@ -64,6 +64,9 @@ struct measure_child {
 /// stderr is a pipe only if asked for; otherwise it is where ours goes.
 int measure_spawn(const char *arguments, size_t count, int capture_errors, struct measure_child *child);
 
+/// Becomes another program, found by PATH; returns only if that fails. The arguments are as above.
+int measure_become(const char *arguments, size_t count);
+
 /// Reads one line without its end into `line`, waiting at most so long. Returns its length; `-ENODATA` after the last.
 int measure_read_line(int descriptor, char *line, size_t capacity, int64_t timeout_milliseconds);
 
