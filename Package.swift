@@ -83,6 +83,16 @@ let package = Package(
             path: "Tests/RunFixture",
             swiftSettings: safe
         ),
+        // Hours of faults, by one command: see its own words.
+        .executableTarget(
+            name: "soak",
+            dependencies: [
+                "AsyncIO",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Tests/Soak",
+            swiftSettings: safe
+        ),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .c11

@@ -45,14 +45,19 @@ struct Chart {
         return ([head] + body + ["</svg>"]).joined(separator: "\n") + "\n"
     }
 
-    private func height(of panel: EchoResult) -> Int { 26 + panel.servers.count * Self.rowHeight }
+    private func height(of panel: EchoResult) -> Int { 26 + shown(panel).count * Self.rowHeight }
+
+    /// A setting of ours that few change is in the tables.
+    private func shown(_ panel: EchoResult) -> [EchoResult.ServerResult] {
+        panel.servers.filter { $0.server != .streamsPool }
+    }
 
     private func drawn(_ panel: EchoResult, x: Int, y: Int) -> [String] {
         let left = x + Self.labelWidth
         let one = left + Int(Double(Self.barWidth) / Self.longest)
         let bottom = y + height(of: panel)
         var lines = [#"<text x="\#(x)" y="\#(y + 4)" font-weight="600">\#(escaped(panel.title))</text>"#]
-        let ranked = panel.servers.compactMap { server in server.ratio.map { (server.server, $0) } }
+        let ranked = shown(panel).compactMap { server in server.ratio.map { (server.server, $0) } }
             .sorted { $0.1.least < $1.1.least }
         for (index, (server, ratio)) in ranked.enumerated() {
             let top = y + 14 + index * Self.rowHeight
