@@ -83,6 +83,17 @@ let package = Package(
             path: "Tests/RunFixture",
             swiftSettings: safe
         ),
+        // Calls to libuv and the C library that fail when they are told to, and what fails then: by one command.
+        .target(name: "CTorture", dependencies: ["CLibUV"], path: "Tests/Torture/CTorture"),
+        .executableTarget(
+            name: "torture",
+            dependencies: [
+                "AsyncIO", "CTorture",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Tests/Torture/torture",
+            swiftSettings: safe
+        ),
         // Hours of faults, by one command: see its own words.
         .executableTarget(
             name: "soak",

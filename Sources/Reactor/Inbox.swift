@@ -126,7 +126,12 @@ final class Inbox: Sendable {
         senders.wrappingAdd(1, ordering: .relaxed)
         unsafe creactor_mutex_unlock(mutex)
         // SAFETY: the handle is open while `senders` is not zero.
-        unsafe uv_async_send(handle)
+        // Not given up lightly: nobody else will wake the loop, as who posts next sees that there are entries already.
+        var tries = 1_000
+        while unsafe uv_async_send(handle) != 0, tries > 0 {
+            tries -= 1
+            creactor_yield()
+        }
         senders.wrappingSubtract(1, ordering: .releasing)
     }
 

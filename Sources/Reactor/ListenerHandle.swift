@@ -47,7 +47,13 @@ final class ListenerHandle: HandleBox, LiveHandle {
             creactor_close(socket)
             throw SystemError(error.code, call: error.call, address: address)
         }
-        if let bound = Self.address(of: socket) { listener.localAddress = bound }
+        do throws(SystemError) {
+            listener.localAddress = try Self.address(of: socket) ?? address
+        } catch {
+            // Nobody could be told where it listens.
+            stop()
+            throw SystemError(error.code, call: error.call, address: address)
+        }
         watch()
     }
 
@@ -77,13 +83,13 @@ final class ListenerHandle: HandleBox, LiveHandle {
         return socket
     }
 
-    private static func address(of socket: CInt) -> SocketAddress? {
+    private static func address(of socket: CInt) throws(SystemError) -> SocketAddress? {
         var storage = sockaddr_storage()
         var length = CInt(MemoryLayout<sockaddr_storage>.size)
         // SAFETY: the storage is as large as any address, and its length goes with it.
-        return unsafe withUnsafeMutablePointer(to: &storage) {
-            guard unsafe creactor_socket_name(socket, $0, &length) == 0 else { return nil }
-            return unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe SocketAddress($0) }
+        try check(unsafe creactor_socket_name(socket, &storage, &length), "getsockname")
+        return unsafe withUnsafePointer(to: &storage) {
+            unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe SocketAddress($0) }
         }
     }
 
@@ -92,7 +98,8 @@ final class ListenerHandle: HandleBox, LiveHandle {
     private func watch() {
         guard !isWatching, phase == .open else { return }
         isWatching = true
-        unsafe uv_poll_start(poll, CInt(UV_READABLE.rawValue), onClients)
+        let status = unsafe uv_poll_start(poll, CInt(UV_READABLE.rawValue), onClients)
+        if status < 0 { pause(SystemError(status: status, call: "uv_poll_start")) }
     }
 
     private func stopWatching() {
@@ -140,14 +147,14 @@ final class ListenerHandle: HandleBox, LiveHandle {
         do throws(SystemError) {
             stream = try unsafe TCPStream(on: core)
         } catch {
-            creactor_close(descriptor)
+            breakOff(descriptor)
             throw error
         }
         let status = unsafe uv_tcp_open(stream.tcp, descriptor)
         guard status >= 0 else {
             // The descriptor is still ours.
             stream.close()
-            creactor_close(descriptor)
+            breakOff(descriptor)
             throw SystemError(status: status, call: "uv_tcp_open")
         }
         #if !os(Linux)
@@ -156,6 +163,12 @@ final class ListenerHandle: HandleBox, LiveHandle {
         #endif
         retryDelay = Self.firstRetry
         listener.didAccept(.tcp(stream)) { stream.transport = $0 }
+    }
+
+    /// Closes a connection that nobody will serve, with a reset: an end would look like an answer.
+    private func breakOff(_ descriptor: CInt) {
+        _ = creactor_linger_zero(descriptor)
+        creactor_close(descriptor)
     }
 
     /// Stops accepting for a while and says so.

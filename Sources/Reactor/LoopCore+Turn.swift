@@ -36,7 +36,7 @@ extension LoopCore {
         }
         if mayWait {
             if configuration.clock == nil {
-                armTimer()
+                if !armTimer() { mayWait = false }
             } else {
                 dropCancelledDeadlines()
                 // A virtual clock jumps when the poll brought nothing, so the poll must not wait for the deadline.
@@ -60,23 +60,27 @@ extension LoopCore {
     }
 
     /// Sets libuv's timer for the earliest deadline, where it is not set for that already.
-    private func armTimer() {
+    ///
+    /// Returns whether that is done: if libuv refuses, the next turn tries again, and until then the loop must not sleep.
+    private func armTimer() -> Bool {
         dropCancelledDeadlines()
         guard let next = deadlines.top?.deadline else {
             if armedDeadline != .max {
                 armedDeadline = .max
                 handles.stopTimer()
             }
-            return
+            return true
         }
-        guard next != armedDeadline else { return }
+        guard next != armedDeadline else { return true }
         armedDeadline = next
         // Rounded up to libuv's milliseconds, and counted from this very moment: libuv's own idea of now has no fraction,
         // which would make it up to a millisecond later.
         let now = Int64(bitPattern: uv_hrtime())
         let wait = next > now ? next - now : 0
         let (milliseconds, rest) = wait.quotientAndRemainder(dividingBy: 1_000_000)
-        handles.startTimer(milliseconds: UInt64(milliseconds) + (rest > 0 ? 1 : 0))
+        if handles.startTimer(milliseconds: UInt64(milliseconds) + (rest > 0 ? 1 : 0)) { return true }
+        armedDeadline = .max
+        return false
     }
 
     func dropCancelledDeadlines() {

@@ -47,9 +47,10 @@ final class LoopHandles {
         }
     }
 
-    /// Makes the next poll return after `milliseconds` at the latest.
-    func startTimer(milliseconds: UInt64) {
-        unsafe uv_timer_start(timer.as(uv_timer_t.self), onTimer, milliseconds, 0)
+    /// Makes the next poll return after `milliseconds` at the latest; says whether it will.
+    @discardableResult
+    func startTimer(milliseconds: UInt64) -> Bool {
+        unsafe uv_timer_start(timer.as(uv_timer_t.self), onTimer, milliseconds, 0) == 0
     }
 
     func stopTimer() {

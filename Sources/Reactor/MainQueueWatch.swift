@@ -17,7 +17,12 @@ final class MainQueueWatch: HandleBox {
         unsafe try super.init(UV_POLL, on: core, "uv_poll_init") {
             unsafe uv_poll_init(loop, $0.assumingMemoryBound(to: uv_poll_t.self), descriptor)
         }
-        unsafe uv_poll_start(raw.assumingMemoryBound(to: uv_poll_t.self), CInt(UV_READABLE.rawValue), onMainQueueWork)
+        let poll = unsafe raw.assumingMemoryBound(to: uv_poll_t.self)
+        let status = unsafe uv_poll_start(poll, CInt(UV_READABLE.rawValue), onMainQueueWork)
+        guard status >= 0 else {
+            close()
+            throw SystemError(status: status, call: "uv_poll_start")
+        }
     }
 
     fileprivate func drain() {

@@ -34,15 +34,17 @@ package enum MainRun {
         // SAFETY: written by the main task, on this thread, and read when it has ended.
         nonisolated(unsafe) var outcome: Result<Value, any Error>?
         var wasInterrupted = false
-        try withoutActuallyEscaping(body) { body in
-            let task = Task { @MainActor in
+        var mainTask: Task<Void, Never>?
+        // Before there is a task: whoever cannot watch has not begun.
+        let watch = try watchInterrupts(signals, core) {
+            wasInterrupted = true
+            mainTask?.cancel()
+        }
+        withoutActuallyEscaping(body) { body in
+            mainTask = Task { @MainActor in
                 unsafe loop.core.mainTask = UInt(bitPattern: creactor_current_task())
                 do { unsafe outcome = .success(try await body()) } catch { unsafe outcome = .failure(error) }
                 unsafe loop.core.stop()
-            }
-            let watch = try watchInterrupts(signals, core) {
-                wasInterrupted = true
-                task.cancel()
             }
             while unsafe outcome == nil { core.runForever() }
             watch?.stop()

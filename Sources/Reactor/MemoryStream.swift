@@ -133,7 +133,7 @@ final class MemoryStream: LiveHandle {
         network.soon { [self] in
             guard !isClosed else { return }
             peer?.ended()
-            transport?.didShutDown()
+            transport?.didShutDown(0)
         }
     }
 

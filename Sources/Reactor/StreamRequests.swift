@@ -102,7 +102,6 @@ private func onWritten(_ request: UnsafeMutablePointer<uv_write_t>?, _ status: C
 }
 
 private func onShutDown(_ request: UnsafeMutablePointer<uv_shutdown_t>?, _ status: CInt) {
-    // Whatever the status: if the end could not be sent, the peer is gone, and reading says so.
     let stream = unsafe ShutdownRequest.reclaim(request!)
-    stream?.transport?.didShutDown()
+    stream?.transport?.didShutDown(status)
 }

@@ -196,12 +196,8 @@ extension StreamTransport {
     private func sendEnd() {
         guard writingEnd == .requested else { return }
         writingEnd = .submitted
-        do {
-            try driver.shutDown()
-        } catch {
-            // The peer is gone already; reading will say so, if it has not.
-            didShutDown()
-        }
+        // A peer that never hears of the end would wait for it.
+        do { try driver.shutDown() } catch { fail(error) }
     }
 
     // MARK: What the driver reports
@@ -232,9 +228,14 @@ extension StreamTransport {
     }
 
     /// The end of the stream has been sent, or cannot be.
-    func didShutDown() {
+    func didShutDown(_ status: CInt) {
         core.noteInput()
+        guard !driverClosing else { return }
         writingEnd = .sent
+        // If the peer is gone, reading says so, and why.
+        if status < 0 && status != SystemError.Code.notConnected.rawValue {
+            return fail(SystemError(status: status, call: "uv_shutdown", address: remoteAddress))
+        }
         if phase == .closing { closeDriver(reset: false) }
     }
 

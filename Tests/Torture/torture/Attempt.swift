@@ -1,0 +1,114 @@
+// One run of a scenario with one failure, and the judgement over it.
+
+import AsyncIO
+import CTorture
+import Foundation
+
+struct Attempt {
+    struct Result {
+        var hasFired = false
+        var outcome = "nothing"
+        /// What should not have been.
+        var wrong: String?
+
+        func throwIfWrong() throws {
+            if let wrong { throw WrongWithoutFailure(description: "without any failure: \(wrong)") }
+        }
+    }
+
+    struct WrongWithoutFailure: Error, CustomStringConvertible { let description: String }
+
+    private let scenario: Scenario
+    private let plan: Plan?
+
+    init(_ scenario: Scenario, _ plan: Plan?) { (self.scenario, self.plan) = (scenario, plan) }
+
+    func run() -> Result {
+        var result = Result()
+        let label = "\(scenario.name), \(plan.map { "\($0)" } ?? "no failure")"
+        unsafe label.withCString { unsafe torture_watch(30, $0) }
+        defer { unsafe torture_watch(0, "") }
+        let before = descriptors
+        let findings = Findings()
+        var configuration = EventLoop.Configuration()
+        configuration.onIssue = { findings.note(issue: $0) }
+        configuration.onClose = { findings.note(close: $0) }
+        if let plan { torture_arm(plan.kind, plan.number, plan.failure) }
+        do {
+            let scenario = self.scenario
+            try AsyncIO.run(configuration) {
+                do { try await scenario.body(findings) } catch { findings.note(error: error) }
+                torture_disarm()
+                // The loop does its work all the same.
+                try await Scenario.check()
+            }
+        } catch {
+            torture_disarm()
+            findings.note(error: error)
+        }
+        result.hasFired = torture_has_fired() != 0
+        torture_disarm()
+        let errors = findings.errors
+        result.outcome = errors.isEmpty ? "no error" : errors.map(Self.name).joined(separator: " and ")
+        var wrongs = errors.filter { !isAllowed($0) }.map { "\($0)" } + findings.leftovers
+        // libuv's own: up to 1.44 at least, `uv_loop_init` forgets its epoll descriptor if it fails half-way.
+        let lost = errors.contains { ($0 as? SystemError)?.call == "uv_loop_init" } ? 1 : 0
+        if descriptors < before || descriptors > before + lost {
+            wrongs.append("\(before) descriptors have become \(descriptors)")
+        }
+        if !wrongs.isEmpty { result.wrong = wrongs.joined(separator: "; ") }
+        return result
+    }
+
+    private static func name(_ error: any Error) -> String {
+        switch error {
+        case let error as SystemError: error.code.name
+        default: "\(type(of: error)).\(error)".prefix(60).description
+        }
+    }
+
+    /// Whether an error is the failure itself, or what it means for the other end of a connection.
+    private func isAllowed(_ error: any Error) -> Bool {
+        guard let plan else { return false }
+        if let error = error as? SystemError {
+            return [plan.code, .connectionReset, .brokenPipe, .notConnected].contains(error.code)
+        }
+        if error is Scenario.EarlyEnd { return true }
+        return (error as? StreamError) == .closed
+    }
+
+    private var descriptors: Int {
+        (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count) ?? -1
+    }
+}
+
+/// What a run has told.
+final class Findings: Sendable {
+    private let told = Channel<any Error>(capacity: 1_000)
+    private let left = Channel<String>(capacity: 1_000)
+
+    func note(error: any Error) { _ = try? told.trySend(error) }
+
+    func note(issue: LoopIssue) {
+        switch issue.kind {
+        case .handlerError(let error), .uncaughtError(let error), .unobservedError(let error),
+            .protocolError(let error):
+            note(error: error)
+        case .acceptFailed(let error, _): note(error: error)
+        default: _ = try? left.trySend("\(issue)")
+        }
+    }
+
+    func note(close report: CloseReport) {
+        if !report.isClean { _ = try? left.trySend("left when the loop closed: \(report)") }
+    }
+
+    var errors: [any Error] { drained(told) }
+    var leftovers: [String] { drained(left) }
+
+    private func drained<Element>(_ channel: Channel<Element>) -> [Element] {
+        var all: [Element] = []
+        while let next = try? channel.tryReceive() { all.append(next) }
+        return all
+    }
+}
