@@ -8,6 +8,10 @@ public enum LoopError: Error, Hashable, Sendable, CustomStringConvertible {
     case stoppedBeforeCompletion
     /// The text is no IP address: the loop itself resolves no names.
     case notAnAddress(String)
+    /// The text can be neither the path of a Unix socket nor, on Linux, an abstract name.
+    case notAUnixPath(String)
+    /// The path of a Unix socket has more bytes than the system takes.
+    case unixPathTooLong(String, limit: Int)
     /// A deadline of the loop's own passed; the text says which.
     case timedOut(String)
     /// A buffered protocol offered no memory to read into.
@@ -22,6 +26,12 @@ public enum LoopError: Error, Hashable, Sendable, CustomStringConvertible {
             "The event loop was stopped before the operation completed."
         case .notAnAddress(let text):
             "'\(text)' is not an IP address; resolve names with SocketAddress.resolve(host:port:) first."
+        case .notAUnixPath(let path):
+            "'\(path.replacing("\0", with: "\\0"))' cannot name a Unix socket: that takes a path without a zero byte, or on "
+                + "Linux a name behind one."
+        case .unixPathTooLong(let path, let limit):
+            "'\(path)' has \(path.utf8.count) bytes; the path of a Unix socket may have \(limit). Use a shorter directory, or a "
+                + "path relative to the current one."
         case .timedOut(let what):
             "\(what) timed out."
         case .emptyReadBuffer:

@@ -1,5 +1,5 @@
-// IP addresses with a port, as plain values: made from text without any look-up, compared by what they mean, printed
-// as they are written in URLs. The C structures exist only for the length of a call.
+// IP addresses with a port, and names of Unix sockets, as plain values: made from text without any look-up, compared by
+// what they mean, printed as they are written in URLs. The C structures exist only for the length of a call.
 
 internal import CLibUV
 #if canImport(Glibc)
@@ -10,9 +10,10 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// An IPv4 or IPv6 address and a port.
+/// An IPv4 or IPv6 address and a port, or the name of a Unix socket.
 ///
-/// `description` is `127.0.0.1:80` or `[::1]:80`. The corresponding C types are `sockaddr_in` and `sockaddr_in6`.
+/// `description` is `127.0.0.1:80`, `[::1]:80` or `unix:/run/app.sock`. The corresponding C types are `sockaddr_in`,
+/// `sockaddr_in6` and `sockaddr_un`.
 public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
     /// The address family.
     public enum Family: Hashable, Sendable {
@@ -20,6 +21,8 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
         case ipv4
         /// IPv6, `AF_INET6`.
         case ipv6
+        /// A Unix socket, `AF_UNIX`.
+        case unix
     }
 
     private enum Storage: Hashable, Sendable {
@@ -27,18 +30,24 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
         case v4(UInt32)
         /// Two halves of the sixteen bytes, each in network order, and the scope.
         case v6(UInt64, UInt64, scope: UInt32)
+        case unix(UnixName)
     }
 
     private let storage: Storage
 
     /// The port; 0 asks the system for any.
-    public var port: UInt16
+    ///
+    /// A Unix socket has none: there it is 0, whatever it is set to.
+    public var port: UInt16 {
+        didSet { if case .unix = storage { port = 0 } }
+    }
 
-    /// Whether this is an IPv4 or an IPv6 address.
+    /// What kind of address it is.
     public var family: Family {
         switch storage {
         case .v4: .ipv4
         case .v6: .ipv6
+        case .unix: .unix
         }
     }
 
@@ -71,8 +80,41 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
-    init?(_ address: UnsafePointer<sockaddr>) {
-        // SAFETY: the caller passes a structure as large as its family says.
+    /// The address of a Unix socket: a path, or on Linux a name that begins with a zero byte and is no file.
+    ///
+    ///     let address = try SocketAddress(unixPath: "/run/app.sock")
+    ///
+    /// Touches no file. A relative path means what it does in the directory that is current when it is used.
+    ///
+    /// - Parameter unixPath: The path, or the abstract name, its zero byte included.
+    /// - Throws: ``LoopError/unixPathTooLong(_:limit:)``: the system's limit is some hundred bytes of UTF-8, and a longer
+    ///   path would be cut. ``LoopError/notAUnixPath(_:)`` for an empty path, for one with a zero byte behind its beginning,
+    ///   and for an abstract name where there are none.
+    ///
+    /// The C type is `sockaddr_un`.
+    public init(unixPath: String) throws {
+        storage = .unix(try UnixName(unixPath))
+        port = 0
+    }
+
+    /// The end of a Unix connection that was given no name, as clients are not.
+    static let unnamedUnix = SocketAddress(storage: .unix(.unnamed), port: 0)
+
+    private init(storage: Storage, port: UInt16) {
+        self.storage = storage
+        self.port = port
+    }
+
+    /// The path of a Unix socket, or its abstract name, which begins with a zero byte; empty if it has no name.
+    ///
+    /// Nil for an IP address. Bytes that are no UTF-8 are replaced.
+    public var unixPath: String? { unixName?.text }
+
+    var unixName: UnixName? { if case .unix(let name) = storage { name } else { nil } }
+
+    /// Reads a C structure, of which `length` bytes are the address: for a Unix socket that says where its name ends.
+    init?(_ address: UnsafePointer<sockaddr>, length: Int = .max) {
+        // SAFETY: the caller passes a structure as large as its family says, or as `length`.
         switch unsafe CInt(address.pointee.sa_family) {
         case AF_INET:
             let v4 = unsafe UnsafeRawPointer(address).loadUnaligned(as: sockaddr_in.self)
@@ -82,6 +124,9 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
             let v6 = unsafe UnsafeRawPointer(address).loadUnaligned(as: sockaddr_in6.self)
             storage = Self.read(v6)
             port = UInt16(bigEndian: v6.sin6_port)
+        case AF_UNIX:
+            storage = unsafe .unix(UnixName(address, length: length))
+            port = 0
         default:
             return nil
         }
@@ -129,20 +174,23 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
                     unsafe body($0, MemoryLayout<sockaddr_in6>.size)
                 }
             }
+        case .unix(let name):
+            return unsafe name.withSockaddr(body)
         }
     }
 
-    /// The address without its port, such as `127.0.0.1` or `fe80::1%eth0`.
+    /// The address without its port, such as `127.0.0.1` or `fe80::1%eth0`; a Unix socket's path, or its name behind `@`.
     public var host: String {
+        if let unixName { return unixName.description }
         var buffer = [CChar](repeating: 0, count: 64)
         // SAFETY: libuv ends the text with a zero within the 64 bytes; the family says which structure it is.
         let name = unsafe withSockaddr { address, _ in
             let raw = unsafe UnsafeRawPointer(address)
-            _ =
-                switch family {
-                case .ipv4: unsafe uv_ip4_name(raw.assumingMemoryBound(to: sockaddr_in.self), &buffer, buffer.count)
-                case .ipv6: unsafe uv_ip6_name(raw.assumingMemoryBound(to: sockaddr_in6.self), &buffer, buffer.count)
-                }
+            if family == .ipv4 {
+                unsafe uv_ip4_name(raw.assumingMemoryBound(to: sockaddr_in.self), &buffer, buffer.count)
+            } else {
+                unsafe uv_ip6_name(raw.assumingMemoryBound(to: sockaddr_in6.self), &buffer, buffer.count)
+            }
             return Self.text(buffer)
         }
         guard case .v6(_, _, let scope) = storage, scope != 0 else { return name }
@@ -155,11 +203,12 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
         String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
-    /// The address and port as they are written in URLs.
+    /// The address and port as they are written in URLs: `unix:/path` for a Unix socket, `unix:@name` for an abstract one.
     public var description: String {
         switch family {
         case .ipv4: "\(host):\(port)"
         case .ipv6: "[\(host)]:\(port)"
+        case .unix: "unix:\(host)"
         }
     }
 

@@ -1,0 +1,12 @@
+// The examples of the doc comments that are about Unix sockets, pipes, terminals and descriptors: see Examples.swift.
+
+import AsyncIO
+import Reactor
+
+/// `SocketAddress.init(unixPath:)`.
+enum UnixAddressExample {
+    static func make() throws -> SocketAddress {
+        let address = try SocketAddress(unixPath: "/run/app.sock")
+        return address
+    }
+}
