@@ -217,6 +217,63 @@ int creactor_bound_socket(const void *address, int length, int reuse_port, const
     return descriptor;
 }
 
+int creactor_send_to(int descriptor, const void *bytes, size_t count, const void *address, int length) {
+    ssize_t sent;
+    do {
+        sent = sendto(descriptor, bytes, count, CREACTOR_SEND_FLAGS, address, (socklen_t)length);
+    } while (sent < 0 && errno == EINTR);
+    if (sent >= 0) return 0;
+    return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+}
+
+int creactor_send_datagrams(int descriptor, const struct iovec *datagrams, unsigned int count, const void *address, int length) {
+#if defined(__linux__)
+    struct mmsghdr messages[CREACTOR_MOST_DATAGRAMS];
+    if (count > CREACTOR_MOST_DATAGRAMS) count = CREACTOR_MOST_DATAGRAMS;
+    memset(messages, 0, sizeof(struct mmsghdr) * count);
+    for (unsigned int index = 0; index < count; index++) {
+        messages[index].msg_hdr.msg_name = (void *)address;
+        messages[index].msg_hdr.msg_namelen = (socklen_t)length;
+        messages[index].msg_hdr.msg_iov = (struct iovec *)&datagrams[index];
+        messages[index].msg_hdr.msg_iovlen = 1;
+    }
+    int sent;
+    do {
+        sent = sendmmsg(descriptor, messages, count, CREACTOR_SEND_FLAGS);
+    } while (sent < 0 && errno == EINTR);
+    if (sent >= 0) return sent;
+    return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+#else
+    for (unsigned int index = 0; index < count; index++) {
+        int status = creactor_send_to(descriptor, datagrams[index].iov_base, datagrams[index].iov_len, address, length);
+        if (status < 0) return index > 0 ? (int)index : status;
+    }
+    return (int)count;
+#endif
+}
+
+int creactor_reuse_port(int descriptor) {
+    int on = 1;
+    return setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0 ? 0 : -errno;
+}
+
+void creactor_own_groups_only(int descriptor, int is_ipv6) {
+    // Old kernels know the one for IPv6 not; then it is as it was.
+    int off = 0;
+    (void)descriptor, (void)is_ipv6, (void)off;
+#if defined(IP_MULTICAST_ALL)
+    if (!is_ipv6) setsockopt(descriptor, IPPROTO_IP, IP_MULTICAST_ALL, &off, sizeof off);
+#endif
+#if defined(IPV6_MULTICAST_ALL)
+    if (is_ipv6) setsockopt(descriptor, IPPROTO_IPV6, IPV6_MULTICAST_ALL, &off, sizeof off);
+#endif
+}
+
+int creactor_ipv6_only(int descriptor) {
+    int on = 1;
+    return setsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0 ? 0 : -errno;
+}
+
 void creactor_write_stderr(const void *bytes, size_t count) {
     const char *next = bytes;
     while (count > 0) {

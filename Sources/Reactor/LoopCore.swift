@@ -139,6 +139,9 @@ final class LoopCore {
     /// Whether there are.
     private(set) var isInMemory = false
 
+    /// What datagram sockets share.
+    let datagrams = DatagramParts()
+
     init(_ configuration: EventLoop.Configuration) throws(SystemError) {
         require(
             configuration.batchesPerPoll > 0,

@@ -16,6 +16,7 @@ final class MemoryNetwork {
     private var nextEvent = 0
     /// Where the search for a free port goes on, as an operating system does it.
     private var nextPort: UInt16 = 49_152
+    private(set) lazy var datagrams = MemoryDatagrams(self)
 
     init(core: LoopCore, capacity: Int, largestRead: Int) {
         require(capacity > 0 && largestRead > 0, "A memory network needs room for at least one byte.")
@@ -116,13 +117,14 @@ final class MemoryNetwork {
         for attempt in attempts { attempt.fail(LoopError.loopClosed) }
         // What was closing already was not told yet.
         for stream in streams { stream.closeWithLoop() }
+        datagrams.loopIsClosing()
     }
 
     var liveHandles: [any LiveHandle] {
-        listeners.values.sorted { $0.summary < $1.summary } + streams.filter { !$0.isClosed }
+        listeners.values.sorted { $0.summary < $1.summary } + streams.filter { !$0.isClosed } + datagrams.liveHandles
     }
 
-    private func freePort() -> UInt16 {
+    func freePort() -> UInt16 {
         nextPort = nextPort == .max ? 49_152 : nextPort + 1
         return nextPort
     }

@@ -108,6 +108,12 @@ extension SystemError.Code {
     public static var invalidArgument: Self { .init(rawValue: UV_EINVAL.rawValue) }
     /// The call would have had to wait (libuv: `UV_EAGAIN`).
     public static var wouldBlock: Self { .init(rawValue: UV_EAGAIN.rawValue) }
+    /// A datagram that is longer than the network takes (libuv: `UV_EMSGSIZE`).
+    public static var messageTooLarge: Self { .init(rawValue: UV_EMSGSIZE.rawValue) }
+    /// No open descriptor, or one of another kind (libuv: `UV_EBADF`).
+    public static var badDescriptor: Self { .init(rawValue: UV_EBADF.rawValue) }
+    /// An address of another family than the socket's (libuv: `UV_EAFNOSUPPORT`).
+    public static var familyNotSupported: Self { .init(rawValue: UV_EAFNOSUPPORT.rawValue) }
     /// No route to the host (libuv: `UV_EHOSTUNREACH`).
     public static var hostUnreachable: Self { .init(rawValue: UV_EHOSTUNREACH.rawValue) }
     /// No route to the network (libuv: `UV_ENETUNREACH`).

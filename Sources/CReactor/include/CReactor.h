@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/types.h>
 
 #if defined(MSG_NOSIGNAL)
@@ -153,6 +154,21 @@ int creactor_socket_name(int descriptor, void *address, int *length);
 /// A new socket for listening, bound to the address, with SO_REUSEADDR and, for IPv6, IPV6_V6ONLY; close-on-exec and
 /// non-blocking. Returns it, or a negative errno value, and says which call failed through `call`.
 int creactor_bound_socket(const void *address, int length, int reuse_port, const char **call);
+/// Sends a datagram if the socket takes it at once, to an address or, if that is NULL, to the connected one. Returns 0 or a
+/// negative errno value.
+int creactor_send_to(int descriptor, const void *bytes, size_t count, const void *address, int length);
+/// How many datagrams one call of `creactor_send_datagrams` takes at most.
+#define CREACTOR_MOST_DATAGRAMS 64
+/// Sends as many datagrams to one address as the socket takes at once, in one system call where there is one. Returns how
+/// many that were, or a negative errno value of the first.
+int creactor_send_datagrams(int descriptor, const struct iovec *datagrams, unsigned int count, const void *address, int length);
+/// Sets SO_REUSEPORT. Returns 0 or a negative errno value.
+int creactor_reuse_port(int descriptor);
+/// Has a socket get what is sent to the groups that it has joined itself: on Linux a socket that is bound to all addresses
+/// otherwise gets what any socket of the machine has joined. Does nothing elsewhere.
+void creactor_own_groups_only(int descriptor, int is_ipv6);
+/// Sets IPV6_V6ONLY. Returns 0 or a negative errno value.
+int creactor_ipv6_only(int descriptor);
 /// Writes all bytes to standard error, retrying interrupted writes; errors are ignored, as there is no one to tell.
 void creactor_write_stderr(const void *bytes, size_t count);
 
