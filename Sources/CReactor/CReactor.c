@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -250,6 +251,76 @@ int creactor_send_datagrams(int descriptor, const struct iovec *datagrams, unsig
     }
     return (int)count;
 #endif
+}
+
+long creactor_receive(int descriptor, void *bytes, size_t count) {
+    ssize_t received;
+    do {
+        received = recv(descriptor, bytes, count, MSG_DONTWAIT);
+    } while (received < 0 && errno == EINTR);
+    if (received >= 0) return (long)received;
+    return errno == EWOULDBLOCK ? -EAGAIN : -(long)errno;
+}
+
+long creactor_receive_from(int descriptor, void *bytes, size_t count, void *address, int *length, int *is_truncated) {
+    struct iovec room = {.iov_base = bytes, .iov_len = count};
+    struct msghdr message = {0};
+    message.msg_name = address;
+    message.msg_namelen = (socklen_t)*length;
+    message.msg_iov = &room;
+    message.msg_iovlen = 1;
+    ssize_t received;
+    do {
+        received = recvmsg(descriptor, &message, MSG_DONTWAIT);
+    } while (received < 0 && errno == EINTR);
+    if (received < 0) return errno == EWOULDBLOCK ? -EAGAIN : -(long)errno;
+    *length = (int)message.msg_namelen;
+    *is_truncated = (message.msg_flags & MSG_TRUNC) != 0;
+    return (long)received;
+}
+
+int creactor_socket(int family, int is_datagram) {
+    int type = is_datagram ? SOCK_DGRAM : SOCK_STREAM;
+#if defined(SOCK_CLOEXEC)
+    int descriptor = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    return descriptor >= 0 ? descriptor : -errno;
+#else
+    int descriptor = socket(family, type, 0);
+    if (descriptor < 0) return -errno;
+    fcntl(descriptor, F_SETFD, FD_CLOEXEC);
+    fcntl(descriptor, F_SETFL, O_NONBLOCK);
+    return descriptor;
+#endif
+}
+
+int creactor_connect(int descriptor, const void *address, int length) {
+    if (connect(descriptor, address, (socklen_t)length) == 0) return 0;
+    // An interrupted one goes on by itself, and must not be begun again.
+    return errno == EINPROGRESS || errno == EINTR ? 1 : -errno;
+}
+
+int creactor_socket_error(int descriptor) {
+    int error = 0;
+    socklen_t length = sizeof error;
+    if (getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &length) != 0) return -errno;
+    return -error;
+}
+
+int creactor_bind(int descriptor, const void *address, int length) {
+    return bind(descriptor, address, (socklen_t)length) == 0 ? 0 : -errno;
+}
+
+int creactor_peer_name(int descriptor, void *address, int *length) {
+    socklen_t size = (socklen_t)*length;
+    if (getpeername(descriptor, address, &size) != 0) return -errno;
+    *length = (int)size;
+    return 0;
+}
+
+int creactor_check_watchable(int descriptor) {
+    struct stat status;
+    if (fstat(descriptor, &status) != 0) return -errno;
+    return S_ISREG(status.st_mode) || S_ISDIR(status.st_mode) ? -EPERM : 0;
 }
 
 int creactor_reuse_port(int descriptor) {

@@ -141,6 +141,8 @@ final class LoopCore {
 
     /// What datagram sockets share.
     let datagrams = DatagramParts()
+    /// What is watched that others read and write.
+    let watches = DescriptorWatches()
 
     init(_ configuration: EventLoop.Configuration) throws(SystemError) {
         require(

@@ -110,6 +110,8 @@ extension SystemError.Code {
     public static var wouldBlock: Self { .init(rawValue: UV_EAGAIN.rawValue) }
     /// A datagram that is longer than the network takes (libuv: `UV_EMSGSIZE`).
     public static var messageTooLarge: Self { .init(rawValue: UV_EMSGSIZE.rawValue) }
+    /// An operation that the kind of descriptor does not have, or the user may not do (libuv: `UV_EPERM`).
+    public static var operationNotPermitted: Self { .init(rawValue: UV_EPERM.rawValue) }
     /// No open descriptor, or one of another kind (libuv: `UV_EBADF`).
     public static var badDescriptor: Self { .init(rawValue: UV_EBADF.rawValue) }
     /// An address of another family than the socket's (libuv: `UV_EAFNOSUPPORT`).

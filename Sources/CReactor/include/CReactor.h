@@ -162,6 +162,22 @@ int creactor_send_to(int descriptor, const void *bytes, size_t count, const void
 /// Sends as many datagrams to one address as the socket takes at once, in one system call where there is one. Returns how
 /// many that were, or a negative errno value of the first.
 int creactor_send_datagrams(int descriptor, const struct iovec *datagrams, unsigned int count, const void *address, int length);
+/// Receives what is there, or a datagram. Returns how many bytes, or a negative errno value.
+long creactor_receive(int descriptor, void *bytes, size_t count);
+/// The same with the sender's address, and whether the end of the datagram is missing.
+long creactor_receive_from(int descriptor, void *bytes, size_t count, void *address, int *length, int *is_truncated);
+/// A new socket of a family, close-on-exec and non-blocking. Returns it, or a negative errno value.
+int creactor_socket(int family, int is_datagram);
+/// Begins to connect. Returns 0 if that is done, 1 if it goes on, or a negative errno value.
+int creactor_connect(int descriptor, const void *address, int length);
+/// Takes the socket's pending error. Returns it as a negative errno value, or 0.
+int creactor_socket_error(int descriptor);
+/// Binds a socket. Returns 0 or a negative errno value.
+int creactor_bind(int descriptor, const void *address, int length);
+/// The address of the socket's peer. Returns 0 or a negative errno value.
+int creactor_peer_name(int descriptor, void *address, int *length);
+/// Whether there is anything to wait for: 0, -EPERM for regular files and directories, or another negative errno value.
+int creactor_check_watchable(int descriptor);
 /// Sets SO_REUSEPORT. Returns 0 or a negative errno value.
 int creactor_reuse_port(int descriptor);
 /// Has a socket get what is sent to the groups that it has joined itself: on Linux a socket that is bound to all addresses
