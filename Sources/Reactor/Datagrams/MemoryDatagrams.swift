@@ -22,7 +22,8 @@ final class MemoryDatagrams {
         if others.contains(where: { !($0.isShared && isShared) && $0.localAddress.overlaps(local) }) {
             throw SystemError(.addressInUse, call: "uv_udp_bind", address: local)
         }
-        let socket = MemoryDatagramSocket(self, local, remote, isShared: isShared)
+        let room = options.receiveBufferSize ?? network.capacity
+        let socket = MemoryDatagramSocket(self, local, remote, isShared: isShared, room: room)
         if options.allowsBroadcast { try socket.change(.broadcast(true)) }
         sockets.append(socket)
         return socket
@@ -85,6 +86,8 @@ final class MemoryDatagramSocket: LiveHandle {
     private var sendsToOwnMachine = true
     private var allowsBroadcast = false
 
+    /// How many bytes it keeps that nobody has read.
+    private let room: Int
     private var inbound: [Datagram] = []
     private var inboundSize = 0
     private var pendingError: SystemError?
@@ -98,8 +101,15 @@ final class MemoryDatagramSocket: LiveHandle {
     private var waiting: [DatagramSending] = []
     private(set) var isClosed = false
 
-    init(_ datagrams: MemoryDatagrams, _ local: SocketAddress, _ remote: SocketAddress?, isShared: Bool) {
+    init(
+        _ datagrams: MemoryDatagrams,
+        _ local: SocketAddress,
+        _ remote: SocketAddress?,
+        isShared: Bool,
+        room: Int
+    ) {
         self.datagrams = datagrams
+        self.room = room
         self.isShared = isShared
         localAddress = local
         remoteAddress = remote
@@ -122,7 +132,7 @@ final class MemoryDatagramSocket: LiveHandle {
 
     fileprivate func arrived(_ datagram: Datagram) {
         // As the kernel does it: the last one may go beyond the buffer's size.
-        guard inboundSize < network.capacity else {
+        guard inboundSize < room else {
             lostCount += 1
             return
         }

@@ -169,7 +169,7 @@ extension AsyncIOTests {
                     while (try? await withTimeout(.milliseconds(200)) { try await server.receive() }) != nil {
                         received += 1
                     }
-                    if driver != .memory { #expect(received > 0 && received < taken) }
+                    #expect(received > 0 && received < taken)
                     try await client.send("alive")
                     #expect(try await server.receive().bytes == "alive")
                 }
@@ -178,8 +178,8 @@ extension AsyncIOTests {
 
         @Test func `a send that waits for room sends in order, also after its task was cancelled`() async throws {
             try await onNetwork(.narrowMemory) { loop in
-                try await withSockets { server, client in
-                    // The network takes two at a time.
+                try await withSockets(receiveBufferSize: 10_000) { server, client in
+                    // The network takes no more than this one at a time.
                     #expect(try await client.trySend("01234567" as Bytes))
                     #expect(try await client.trySend(contentsOf: ["0", "1", "2"]) == 0)
                     let sends = spawnEach(3, on: loop, eager: true) { try await client.send("\($0)") }
