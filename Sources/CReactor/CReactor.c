@@ -17,6 +17,9 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#if defined(__linux__)
+#include <sys/sendfile.h>
+#endif
 #include <time.h>
 #include <unistd.h>
 
@@ -315,6 +318,51 @@ int creactor_peer_name(int descriptor, void *address, int *length) {
     if (getpeername(descriptor, address, &size) != 0) return -errno;
     *length = (int)size;
     return 0;
+}
+
+long creactor_send_file(int socket, int file, long long offset, size_t count) {
+#if defined(__linux__)
+    off_t place = (off_t)offset;
+    ssize_t sent;
+    do {
+        sent = sendfile(socket, file, &place, count);
+    } while (sent < 0 && errno == EINTR);
+    if (sent >= 0) return (long)sent;
+#elif defined(__APPLE__)
+    off_t sent = (off_t)count;
+    if (sendfile(file, socket, (off_t)offset, &sent, NULL, 0) == 0 || sent > 0) return (long)sent;
+    if (errno == EINTR) return -EAGAIN;
+#else
+    (void)socket, (void)file, (void)offset, (void)count;
+    errno = ENOSYS;
+#endif
+    switch (errno) {
+    case EWOULDBLOCK:
+        return -EAGAIN;
+    case EINVAL:
+    case EOPNOTSUPP:
+    case ENOTSOCK:
+    case ESPIPE:
+        return -ENOSYS;
+    default:
+        return -(long)errno;
+    }
+}
+
+long creactor_read_file(int file, void *bytes, size_t count, long long offset) {
+    ssize_t read;
+    do {
+        read = pread(file, bytes, count, (off_t)offset);
+    } while (read < 0 && errno == EINTR);
+    return read >= 0 ? (long)read : -(long)errno;
+}
+
+int creactor_open_file(const char *path) {
+    int file;
+    do {
+        file = open(path, O_RDONLY | O_CLOEXEC);
+    } while (file < 0 && errno == EINTR);
+    return file >= 0 ? file : -errno;
 }
 
 int creactor_check_watchable(int descriptor) {

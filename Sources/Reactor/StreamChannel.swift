@@ -43,7 +43,8 @@ package final class StreamChannel: Receiver, StreamProtocol {
     private var position: Int32 = 0
     private var lost = false
     private var isAtEnd = false
-    private var endSent = false
+    /// Whether nothing can be written any more, or as long as a file is being sent.
+    var endSent = false
     var wasTaskCancelled = false
 
     /// A channel that calls `onMade` once, when the connection is there.
@@ -232,18 +233,18 @@ package final class StreamChannel: Receiver, StreamProtocol {
         return transport.writeBufferSize == 0
     }
 
-    private func transportToWrite() throws -> StreamTransport {
+    func transportToWrite() throws -> StreamTransport {
         guard let transport = heldTransport, !lost, !transport.isClosing, !endSent else { throw reasonNotToWrite }
         return transport
     }
 
     private var reasonNotToWrite: any Error {
         guard let transport = heldTransport, !lost, !transport.isClosing else { return reasonOfLoss }
-        return StreamError.writeAfterEnd
+        return transport.writingEnd == .file ? StreamError.sendingFile : StreamError.writeAfterEnd
     }
 
     /// Waits until what was written is the kernel's; after more than the high-water mark, until the low one is reached.
-    func flush(on loop: isolated EventLoop) async throws {
+    package func flush(on loop: isolated EventLoop) async throws {
         guard let transport = heldTransport else { return }
         let (low, high) = transport.writeBufferLimits
         let isHigh = transport.writeBufferSize > high
@@ -269,7 +270,7 @@ package final class StreamChannel: Receiver, StreamProtocol {
     }
 
     package func writeEOF() throws {
-        guard !endSent else { return }
+        if endSent && heldTransport?.writingEnd != .file { return }
         let transport = try transportToWrite()
         endSent = true
         transport.writeEOF()
@@ -278,7 +279,7 @@ package final class StreamChannel: Receiver, StreamProtocol {
     // MARK: Ending
 
     /// Why nothing can be read or written any more.
-    private var reasonOfLoss: any Error { failure ?? heldTransport?.failure ?? StreamError.closed }
+    var reasonOfLoss: any Error { failure ?? heldTransport?.failure ?? StreamError.closed }
 
     /// Whether an error is the loss of this connection, as opposed to a fault of the code that uses it.
     package func isOwnLoss(_ error: any Error) -> Bool {

@@ -8,6 +8,8 @@ public enum StreamError: Error, Hashable, Sendable, CustomStringConvertible {
     case busyReader
     /// The end of the stream was sent; nothing can follow it.
     case writeAfterEnd
+    /// A file is being sent, between whose bytes nothing else may come.
+    case sendingFile
 
     /// What happened, in one sentence.
     public var description: String {
@@ -15,6 +17,7 @@ public enum StreamError: Error, Hashable, Sendable, CustomStringConvertible {
         case .closed: "The connection is closed."
         case .busyReader: "Another task is reading from this connection already."
         case .writeAfterEnd: "The connection's end was sent with writeEOF(), so that nothing can be written to it."
+        case .sendingFile: "A file is being sent on this connection; nothing else can be written before its end."
         }
     }
 }

@@ -154,7 +154,9 @@ extension StreamTransport {
         guard phase == .open else { return false }
         require(
             writingEnd == .open,
-            "write(_:) after writeEOF(): the end of the stream has been sent or is about to be."
+            writingEnd == .file
+                ? "write(_:) while a file is being sent: wait until it is sent."
+                : "write(_:) after writeEOF(): the end of the stream has been sent or is about to be."
         )
         return true
     }

@@ -39,6 +39,8 @@ public final class StreamTransport {
     /// The end of what this side sends.
     enum WritingEnd {
         case open
+        /// A file is being sent, between whose bytes nothing may come: see StreamChannel+File.swift.
+        case file
         /// Asked for, and behind bytes that wait.
         case requested
         /// The driver was told.

@@ -110,6 +110,10 @@ extension SystemError.Code {
     public static var wouldBlock: Self { .init(rawValue: UV_EAGAIN.rawValue) }
     /// A datagram that is longer than the network takes (libuv: `UV_EMSGSIZE`).
     public static var messageTooLarge: Self { .init(rawValue: UV_EMSGSIZE.rawValue) }
+    /// The system does not have the operation (libuv: `UV_ENOSYS`).
+    public static var notImplemented: Self { .init(rawValue: UV_ENOSYS.rawValue) }
+    /// A device has failed to read or write (libuv: `UV_EIO`).
+    public static var inputOutput: Self { .init(rawValue: UV_EIO.rawValue) }
     /// An operation that the kind of descriptor does not have, or the user may not do (libuv: `UV_EPERM`).
     public static var operationNotPermitted: Self { .init(rawValue: UV_EPERM.rawValue) }
     /// No open descriptor, or one of another kind (libuv: `UV_EBADF`).

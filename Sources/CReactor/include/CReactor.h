@@ -176,6 +176,13 @@ int creactor_socket_error(int descriptor);
 int creactor_bind(int descriptor, const void *address, int length);
 /// The address of the socket's peer. Returns 0 or a negative errno value.
 int creactor_peer_name(int descriptor, void *address, int *length);
+/// Sends from a file what the socket takes at once, without a copy. Returns how many bytes, 0 at the end of the file, or a
+/// negative errno value: -ENOSYS where the system cannot do that with these two.
+long creactor_send_file(int socket, int file, long long offset, size_t count);
+/// Reads from a place in a file; blocks. Returns how many bytes, 0 at its end, or a negative errno value.
+long creactor_read_file(int file, void *bytes, size_t count, long long offset);
+/// Opens a file for reading, close-on-exec; blocks. Returns its descriptor, or a negative errno value.
+int creactor_open_file(const char *path);
 /// Whether there is anything to wait for: 0, -EPERM for regular files and directories, or another negative errno value.
 int creactor_check_watchable(int descriptor);
 /// Sets SO_REUSEPORT. Returns 0 or a negative errno value.

@@ -22,6 +22,11 @@ public struct PartialSendError: Error, CustomStringConvertible {
     /// Why there were no more, such as `CancellationError`.
     public let reason: any Error
 
+    package init(sentCount: Int, reason: any Error) {
+        self.sentCount = sentCount
+        self.reason = reason
+    }
+
     /// Both in one sentence.
     public var description: String { "After \(sentCount) bytes were sent: \(reason)" }
 }

@@ -1,0 +1,105 @@
+// The steps of sending a file on a connection: what the system sends by itself, and what it must be handed. While a
+// file is being sent, whatever else wants to write is refused: `endSent` keeps tasks away, the transport's
+// `writingEnd` others.
+
+internal import CReactor
+
+/// A file that is open for reading, until nobody has this object any more.
+package final class OpenFile: Sendable {
+    package let descriptor: CInt
+
+    /// Opens the file, which blocks.
+    package init(_ path: String) throws {
+        guard !path.utf8.contains(0) else { throw SystemError(.invalidArgument, call: "open(\(path))") }
+        descriptor = unsafe creactor_open_file(path)
+        try check(descriptor, "open(\(path))")
+    }
+
+    deinit { if descriptor >= 0 { creactor_close(descriptor) } }
+}
+
+/// Reading files, which blocks, and is for the threads of a pool.
+package enum FileReading {
+    /// Reads at most so many bytes from a place in a file; none at its end.
+    package static func read(_ file: CInt, _ count: Int, at offset: Int) throws -> Bytes {
+        let storage = ByteStorage.make(capacity: count)
+        // SAFETY: the storage has room for so many bytes, and nobody else knows it yet.
+        let read = unsafe creactor_read_file(file, storage.memory, count, Int64(offset))
+        if read < 0 { throw SystemError(status: CInt(read), call: "pread") }
+        return unsafe Bytes(
+            storage: storage,
+            base: UnsafePointer(storage.memory.assumingMemoryBound(to: UInt8.self)),
+            startIndex: 0,
+            endIndex: read
+        )
+    }
+}
+
+extension StreamChannel {
+    /// Refuses everything else that wants to write, from now until ``endFile()``.
+    ///
+    /// What was written before may wait still.
+    package func beginFile() throws {
+        try checkCancellation()
+        let transport = try transportToWrite()
+        endSent = true
+        transport.writingEnd = .file
+    }
+
+    /// Lets others write again.
+    package func endFile() {
+        endSent = false
+        if let transport, transport.writingEnd == .file { transport.writingEnd = .open }
+    }
+
+    /// What one step of sending has come to.
+    package enum FileStep {
+        /// The system has taken so many bytes.
+        case sent(Int)
+        case endOfFile
+        /// The system has no room.
+        case full
+        /// The system cannot send from this file to this connection.
+        case impossible
+    }
+
+    /// Sends from a file what the system takes at once.
+    package func sendFromFile(_ file: CInt, _ count: Int, at offset: Int) throws -> FileStep {
+        let transport = try transportOfFile()
+        guard transport.descriptor >= 0 else { return .impossible }
+        let sent = creactor_send_file(transport.descriptor, file, Int64(offset), count)
+        if sent > 0 {
+            transport.core.statistics.bytesSent &+= UInt64(sent)
+            return .sent(sent)
+        }
+        if sent == 0 { return .endOfFile }
+        let code = SystemError.Code(rawValue: CInt(sent))
+        if code == .wouldBlock { return .full }
+        if code == .notImplemented { return .impossible }
+        let error = SystemError(code, call: "sendfile", address: transport.remoteAddress)
+        // A file that cannot be read is no fault of the connection's.
+        if code != .inputOutput && code != .badDescriptor { transport.fail(error) }
+        throw error
+    }
+
+    /// Writes a piece of the file in the ordinary way.
+    package func writePiece(_ bytes: Bytes) throws {
+        let transport = try transportOfFile()
+        transport.writingEnd = .open
+        transport.writeHere(bytes)
+        transport.writingEnd = .file
+        if transport.isClosing { throw reasonOfLoss }
+    }
+
+    /// How many bytes of what was written have been lost with the connection, at most.
+    package var lostOfFile: Int {
+        guard let transport, transport.driverClosing else { return 0 }
+        return Int(transport.queuedTotal - transport.sentTotal)
+    }
+
+    /// The transport, as long as a file can be sent on it.
+    private func transportOfFile() throws -> StreamTransport {
+        guard let transport, !isLost, !transport.isClosing else { throw reasonOfLoss }
+        return transport
+    }
+}

@@ -1,0 +1,180 @@
+// Behaviour 126 of asyncio: a file is sent between what was written before and after it; nobody writes into its
+// middle; a peer that goes is an error that says how far it came; and a cancellation leaves the connection as it was.
+
+import AsyncIO
+import Foundation
+import Testing
+
+extension AsyncIOTests {
+    @Suite struct SendFileTests {
+        @Test(arguments: Driver.allCases)
+        func `a file goes between what is written before and after it`(driver: Driver) async throws {
+            try await onNetwork(driver, configure: { $0.clock = nil }) { loop in
+                let content = noise(driver.fileSize)
+                try await withFile(content) { path, file in
+                    try await withPair(on: loop) { accepted, client in
+                        let receiving = spawn { try await client.readAll() }
+                        try await accepted.write("before ")
+                        #expect(try await accepted.sendFile(path: path) == content.count)
+                        try await accepted.write(" between ")
+                        // The file's own place neither counts nor changes.
+                        #expect(lseek(file, 5, Int32(SEEK_SET)) == 5)
+                        #expect(try await accepted.sendFile(file) == content.count)
+                        #expect(lseek(file, 0, Int32(SEEK_CUR)) == 5)
+                        try await accepted.write(" after")
+                        try await accepted.writeEOF()
+                        let parts = [Array("before ".utf8), content, Array(" between ".utf8), content]
+                        #expect(try await receiving.value == parts.flatMap { $0 } + Array(" after".utf8))
+                    }
+                }
+            }
+        }
+
+        @Test(arguments: Driver.allCases)
+        func `a part of a file is sent, and fewer bytes if it ends before`(driver: Driver) async throws {
+            try await onNetwork(driver, configure: { $0.clock = nil }) { loop in
+                let content = noise(10_000)
+                try await withFile(content) { path, file in
+                    try await withPair(on: loop) { accepted, client in
+                        let receiving = spawn { try await client.readAll() }
+                        #expect(try await accepted.sendFile(file, offset: 100, count: 900) == 900)
+                        #expect(try await accepted.sendFile(file, offset: 9_990, count: 900) == 10)
+                        #expect(try await accepted.sendFile(file, offset: 10_000) == 0)
+                        #expect(try await accepted.sendFile(file, offset: 20_000, count: 1) == 0)
+                        #expect(try await accepted.sendFile(file, offset: 1, count: 0) == 0)
+                        try await accepted.writeEOF()
+                        #expect(try await receiving.value == Array(content[100..<1_000] + content[9_990...]))
+                    }
+                }
+            }
+        }
+
+        @Test(arguments: Driver.allCases)
+        func `nothing is written into the middle of a file, and reading goes on`(driver: Driver) async throws {
+            try await onNetwork(driver, configure: { $0.clock = nil }) { loop in
+                let content = noise(driver.bulk)
+                try await withFile(content) { path, file in
+                    try await withPair(on: loop) { accepted, client in
+                        // What was written before waits for the peer, and the file behind it.
+                        let sending = spawn { try await accepted.sendFile(file) }
+                        await turns(5, on: loop)
+                        #expect(!sending.isDone)
+                        try await expectRefusals(accepted, path, file)
+                        try await client.write("heard")
+                        #expect(try await accepted.text(5) == "heard")
+                        #expect(try await client.read(exactly: content.count) == content)
+                        #expect(try await sending.value == content.count)
+                        try await accepted.write("again")
+                        #expect(try await client.text(5) == "again")
+                    }
+                }
+            }
+        }
+
+        @Test(arguments: Driver.roomy)
+        func `a peer that goes in the middle is an error that says how far it came`(driver: Driver) async throws {
+            try await onNetwork(driver, configure: { $0.clock = nil }) { loop in
+                let content = noise(driver.bulk)
+                try await withFile(content) { path, file in
+                    try await withPair(on: loop) { accepted, client in
+                        let sending = spawn { try await accepted.sendFile(file) }
+                        // More than what is written at a time where the system cannot send files.
+                        let received = try await client.read(exactly: 300_000)
+                        #expect(received == Array(content[..<300_000]))
+                        client.abort()
+                        let error = try #require(await failure { try await sending.value } as? PartialSendError)
+                        #expect(error.sentCount >= 262_144 && error.sentCount < content.count)
+                        #expect(["ECONNRESET", "EPIPE"].contains(brief(error.reason)), "\(error)")
+                        #expect(await ending { try await accepted.write("x") } != "ok")
+                    }
+                }
+            }
+        }
+
+        @Test(arguments: Driver.allCases)
+        func `after a cancellation the connection goes on behind what was sent`(driver: Driver) async throws {
+            try await onNetwork(driver, configure: { $0.clock = nil }) { loop in
+                let content = noise(driver.bulk)
+                try await withFile(content) { path, file in
+                    try await withPair(on: loop) { accepted, client in
+                        let sending = spawn { try await accepted.sendFile(path: path) }
+                        _ = try await client.read(exactly: 15)
+                        sending.cancel()
+                        let error = try #require(await failure { try await sending.value } as? PartialSendError)
+                        #expect(error.reason is CancellationError)
+                        #expect(error.sentCount >= 15 && error.sentCount <= content.count)
+                        if driver != .narrowMemory { #expect(error.sentCount < content.count) }
+                        let receiving = spawn { try await client.readAll() }
+                        try await accepted.write("after")
+                        try await accepted.writeEOF()
+                        #expect(try await receiving.value == content[15..<error.sentCount] + Array("after".utf8))
+                    }
+                }
+            }
+        }
+
+        @Test(arguments: Driver.allCases)
+        func `a connection that is closing, or whose end was sent, takes no file`(driver: Driver) async throws {
+            try await onNetwork(driver, configure: { $0.clock = nil }) { loop in
+                try await withFile(noise(10)) { path, file in
+                    try await withPair(on: loop) { accepted, client in
+                        #expect(await ending { try await client.sendFile(1_000_000) } == "EBADF")
+                        #expect(await ending { try await client.sendFile(path: path + ".not") } == "ENOENT")
+                        try await client.writeEOF()
+                        #expect(await ending { try await client.sendFile(file) } == "writeAfterEnd")
+                        try await accepted.close()
+                        #expect(await ending { try await accepted.sendFile(file) } == "closed")
+                        #expect(await ending { try await accepted.sendFile(path: path) } == "closed")
+                    }
+                }
+            }
+        }
+
+        @Test(arguments: Driver.roomy)
+        func `a close in the middle ends the sending`(driver: Driver) async throws {
+            try await onNetwork(driver, configure: { $0.clock = nil }) { loop in
+                let content = noise(driver.bulk)
+                try await withFile(content) { path, file in
+                    try await withPair(on: loop) { accepted, client in
+                        let sending = spawn { try await accepted.sendFile(file) }
+                        _ = try await client.read(exactly: 300_000)
+                        accepted.abort()
+                        let error = try #require(await failure { try await sending.value } as? PartialSendError)
+                        #expect(brief(error.reason) == "closed" && error.sentCount < content.count)
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Whatever else writes is told that a file is being sent.
+private func expectRefusals(_ connection: TCPConnection, _ path: String, _ file: CInt) async throws {
+    var errors: [(any Error)?] = []
+    errors.append(await failure { try await connection.write("x") })
+    errors.append(await failure { try await connection.write(contentsOf: ["x"]) })
+    errors.append(await failure { unsafe try await connection.write([1].span.bytes) })
+    errors.append(await failure { try await connection.writeEOF() })
+    errors.append(await failure { try await connection.sendFile(file) })
+    errors.append(await failure { try await connection.sendFile(path: path) })
+    #expect(errors.map { $0 as? StreamError } == Array(repeating: .sendingFile, count: 6))
+}
+
+extension Driver {
+    /// How large a file is that is larger than what a network holds.
+    fileprivate var fileSize: Int { self == .narrowMemory ? 2_000 : 900_000 }
+}
+
+/// A file with this content, by its path and open.
+private func withFile(
+    _ content: [UInt8],
+    _ body: (_ path: String, _ file: CInt) async throws -> Void
+) async throws {
+    let path = FileManager.default.temporaryDirectory.appending(path: "sendfile-\(UUID().uuidString)").path
+    try Data(content).write(to: URL(filePath: path))
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let file = unsafe open(path, O_RDONLY)
+    try #require(file >= 0)
+    defer { close(file) }
+    try await body(path, file)
+}
