@@ -84,7 +84,14 @@ public final class TCPServer: Sendable {
     ) async throws -> TCPServer {
         let state = ServerState(options, on: loop)
         do {
-            for var address in try await HostLookup.addresses(of: host, port, until: nil, on: loop) {
+            for var address in try await HostLookup.addresses(
+                of: host,
+                port,
+                nil,
+                by: SystemResolver.shared,
+                until: nil,
+                on: loop
+            ) {
                 if port == 0, let first = state.listeners.first { address.port = first.localAddress.port }
                 try state.listen(on: address, loop)
             }

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
@@ -22,6 +23,7 @@
 #endif
 #include <time.h>
 #include <unistd.h>
+#include <uv.h>
 
 _Thread_local const void *creactor_current_loop_storage CREACTOR_TLS = NULL;
 
@@ -391,6 +393,51 @@ void creactor_own_groups_only(int descriptor, int is_ipv6) {
 int creactor_ipv6_only(int descriptor) {
     int on = 1;
     return setsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0 ? 0 : -errno;
+}
+
+int creactor_client_socket(const void *address, int length, const char **call) {
+    sa_family_t family = ((const struct sockaddr *)address)->sa_family;
+#if defined(SOCK_CLOEXEC)
+    int descriptor = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (descriptor < 0) return fail(-1, call, "socket");
+#else
+    int descriptor = socket(family, SOCK_STREAM, 0);
+    if (descriptor < 0) return fail(-1, call, "socket");
+    fcntl(descriptor, F_SETFD, FD_CLOEXEC);
+    fcntl(descriptor, F_SETFL, O_NONBLOCK);
+#endif
+    int on = 1;
+    if (setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0)
+        return fail(descriptor, call, "setsockopt(SO_REUSEADDR)");
+#if defined(IP_BIND_ADDRESS_NO_PORT)
+    // A port for each pair of ends and not for each end: with few ports many more connections. Old kernels do without.
+    setsockopt(descriptor, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+#endif
+    if (bind(descriptor, address, (socklen_t)length) != 0) return fail(descriptor, call, "bind");
+    return descriptor;
+}
+
+int creactor_name_status(int error) {
+    switch (error) {
+    case 0: return 0;
+#if defined(EAI_ADDRFAMILY)
+    case EAI_ADDRFAMILY: return UV_EAI_ADDRFAMILY;
+#endif
+    case EAI_AGAIN: return UV_EAI_AGAIN;
+    case EAI_BADFLAGS: return UV_EAI_BADFLAGS;
+    case EAI_FAIL: return UV_EAI_FAIL;
+    case EAI_FAMILY: return UV_EAI_FAMILY;
+    case EAI_MEMORY: return UV_EAI_MEMORY;
+#if defined(EAI_NODATA) && EAI_NODATA != EAI_NONAME
+    case EAI_NODATA: return UV_EAI_NODATA;
+#endif
+    case EAI_NONAME: return UV_EAI_NONAME;
+    case EAI_OVERFLOW: return UV_EAI_OVERFLOW;
+    case EAI_SERVICE: return UV_EAI_SERVICE;
+    case EAI_SOCKTYPE: return UV_EAI_SOCKTYPE;
+    case EAI_SYSTEM: return errno != 0 ? -errno : UV_EAI_FAIL;
+    default: return UV_EAI_FAIL;
+    }
 }
 
 void creactor_write_stderr(const void *bytes, size_t count) {

@@ -5,7 +5,7 @@ internal import CLibUV
 
 /// A connection that is being made.
 ///
-/// Made by ``EventLoop/connect(to:options:timeout:_:onFailure:)``. It may be dropped; the attempt goes on.
+/// Made by ``EventLoop/connect(to:from:options:timeout:_:onFailure:)``. It may be dropped; the attempt goes on.
 ///
 /// The corresponding libuv call is `uv_tcp_connect`.
 public final class ConnectAttempt {
@@ -46,19 +46,24 @@ public final class ConnectAttempt {
 
     // MARK: On a real socket
 
-    func begin(timeout: Duration?) throws(SystemError) {
+    func begin(from local: SocketAddress?) throws(SystemError) {
         let stream = try TCPStream(on: core)
         stream.attempt = self
         self.stream = stream
         do throws(SystemError) {
+            if let local { try stream.bind(to: local) }
             try ConnectRequest(self).submit(to: stream, address)
         } catch {
             // The caller hears of it by the throw, not by `onFailure` as well.
             end()
             stream.attempt = nil
             stream.close()
-            throw SystemError(error.code, call: error.call, address: address)
+            throw SystemError(error.code, call: error.call, address: error.address ?? address)
         }
+    }
+
+    /// Gives up when the time has passed, if it still is pending.
+    func limit(to timeout: Duration?) {
         guard let timeout else { return }
         timer = core.schedule(
             at: core.now.advanced(by: timeout),

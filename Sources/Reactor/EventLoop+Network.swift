@@ -50,46 +50,60 @@ extension EventLoop {
     ///
     /// - Parameters:
     ///   - address: The peer.
+    ///   - localAddress: This end's address, of the peer's family; nil leaves it to the system, as port 0 does the port.
     ///   - options: The settings of the connection.
     ///   - timeout: How long to try; nil leaves it to the system, which takes minutes.
     ///   - makeProtocol: Called on the loop when the connection is there. If it throws, `onFailure` gets the error.
     ///   - onFailure: Receives ``SystemError``, ``LoopError/timedOut(_:)`` or `CancellationError`.
     /// - Returns: A token that can cancel the attempt; it may be dropped.
-    /// - Throws: ``SystemError`` if the attempt could not even begin; `onFailure` is then not called.
+    /// - Throws: ``SystemError`` if the attempt could not even begin, which names `localAddress` if that cannot be had;
+    ///   `onFailure` is then not called.
     ///
     /// The corresponding asyncio name is `loop.create_connection`; the corresponding libuv call is `uv_tcp_connect`.
     @discardableResult
     public func connect(
         to address: SocketAddress,
+        from localAddress: SocketAddress? = nil,
         options: StreamOptions = .init(),
         timeout: Duration? = .seconds(30),
         _ makeProtocol: @escaping () throws -> any StreamProtocol,
         onFailure: @escaping (any Error) -> Void
     ) throws -> ConnectAttempt {
-        unsafe try core.connect(address, options, timeout, { Receiver.of(try makeProtocol()) }, onFailure)
+        let makeReceiver = { Receiver.of(try makeProtocol()) }
+        return unsafe try core.connect(address, localAddress, options, timeout, makeReceiver, onFailure)
     }
 
     /// Connects to an address for a protocol that reads into memory of its own.
     ///
     /// - Parameters:
     ///   - address: The peer.
+    ///   - localAddress: This end's address, of the peer's family; nil leaves it to the system, as port 0 does the port.
     ///   - options: The settings of the connection.
     ///   - timeout: How long to try; nil leaves it to the system, which takes minutes.
     ///   - makeProtocol: Called on the loop when the connection is there. If it throws, `onFailure` gets the error.
     ///   - onFailure: Receives ``SystemError``, ``LoopError/timedOut(_:)`` or `CancellationError`.
     /// - Returns: A token that can cancel the attempt; it may be dropped.
-    /// - Throws: ``SystemError`` if the attempt could not even begin; `onFailure` is then not called.
+    /// - Throws: ``SystemError`` if the attempt could not even begin, which names `localAddress` if that cannot be had;
+    ///   `onFailure` is then not called.
     ///
     /// The corresponding asyncio name is `loop.create_connection` with a `BufferedProtocol`.
     @discardableResult
     public func connect(
         to address: SocketAddress,
+        from localAddress: SocketAddress? = nil,
         options: StreamOptions = .init(),
         timeout: Duration? = .seconds(30),
         buffered makeProtocol: @escaping () throws -> any BufferedStreamProtocol,
         onFailure: @escaping (any Error) -> Void
     ) throws -> ConnectAttempt {
-        unsafe try core.connect(address, options, timeout, { BufferedReceiver(try makeProtocol()) }, onFailure)
+        unsafe try core.connect(
+            address,
+            localAddress,
+            options,
+            timeout,
+            { BufferedReceiver(try makeProtocol()) },
+            onFailure
+        )
     }
 }
 
@@ -111,12 +125,16 @@ extension LoopCore {
 
     fileprivate func connect(
         _ address: SocketAddress,
+        _ localAddress: SocketAddress?,
         _ options: StreamOptions,
         _ timeout: Duration?,
         _ makeReceiver: @escaping () throws -> Receiver,
         _ onFailure: @escaping (any Error) -> Void
     ) throws -> ConnectAttempt {
         try requireOpen()
+        if let localAddress, localAddress.family != address.family {
+            throw SystemError(.addressFamilyNotSupported, call: "bind", address: localAddress)
+        }
         let attempt = ConnectAttempt(
             core: self,
             address: address,
@@ -125,10 +143,11 @@ extension LoopCore {
             onFailure: onFailure
         )
         if let memory {
-            memory.connect(attempt, to: address)
+            try memory.connect(attempt, from: localAddress, to: address)
         } else {
-            try attempt.begin(timeout: timeout)
+            try attempt.begin(from: localAddress)
         }
+        attempt.limit(to: timeout)
         return attempt
     }
 

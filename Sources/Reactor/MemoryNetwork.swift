@@ -12,6 +12,8 @@ final class MemoryNetwork {
     /// Attempts that are under way, and those that have failed and were not told yet.
     private var attempts: [ConnectAttempt] = []
     private var failing: [ConnectAttempt] = []
+    /// What never answers; with port 0 at none of its ports.
+    var silent: Set<SocketAddress> = []
     private var events: [() -> Void] = []
     private var nextEvent = 0
     /// Where the search for a free port goes on, as an operating system does it.
@@ -36,8 +38,17 @@ final class MemoryNetwork {
 
     func stopListening(on address: SocketAddress) { listeners[address] = nil }
 
-    func connect(_ attempt: ConnectAttempt, to address: SocketAddress) {
+    /// Connects; the local address, if one is asked for, must be free, as on a socket.
+    func connect(
+        _ attempt: ConnectAttempt,
+        from wanted: SocketAddress?,
+        to address: SocketAddress
+    ) throws(SystemError) {
+        if let wanted, listeners[wanted] != nil {
+            throw SystemError(.addressInUse, call: "bind", address: wanted)
+        }
         attempts.append(attempt)
+        if isSilent(address) { return }
         soon { [self] in
             guard forget(attempt) else { return }
             guard let listener = listeners[address] else {
@@ -45,8 +56,8 @@ final class MemoryNetwork {
                 attempt.fail(SystemError(.connectionRefused, call: "uv_tcp_connect", address: address))
                 return
             }
-            var local = address
-            local.port = freePort()
+            var local = wanted ?? address
+            if wanted == nil || local.port == 0 { local.port = freePort() }
             let client = MemoryStream(self, local: local, remote: address)
             let server = MemoryStream(self, local: address, remote: local)
             client.connect(to: server)
@@ -60,6 +71,13 @@ final class MemoryNetwork {
             // Nobody took this end: its factory threw, or cancelled.
             if client.transport == nil { client.close(reset: true) }
         }
+    }
+
+    /// Whether nothing answers at an address.
+    private func isSilent(_ address: SocketAddress) -> Bool {
+        var host = address
+        host.port = 0
+        return silent.contains(address) || silent.contains(host)
     }
 
     /// An attempt has failed: tells it so, soon or, as the loop closes, now.
@@ -127,6 +145,16 @@ final class MemoryNetwork {
     func freePort() -> UInt16 {
         nextPort = nextPort == .max ? 49_152 : nextPort + 1
         return nextPort
+    }
+}
+
+extension EventLoop {
+    /// Makes an address of the memory network swallow what is sent to it; with port 0 all ports of its host do.
+    package func silence(_ address: SocketAddress) {
+        guard let memory = unsafe core.memory else {
+            fault("Only an address of the memory network can be made silent; this EventLoop has the system's sockets.")
+        }
+        memory.silent.insert(address)
     }
 }
 

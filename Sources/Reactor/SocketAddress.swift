@@ -73,7 +73,8 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
         var v6 = sockaddr_in6()
         if unsafe !isBracketed && uv_ip4_addr(text, 0, &v4) == 0 {
             storage = .v4(v4.sin_addr.s_addr)
-        } else if unsafe uv_ip6_addr(text, 0, &v6) == 0 {
+        } else if unsafe uv_ip6_addr(text, 0, &v6) == 0, let scope = Self.scope(in: text) {
+            v6.sin6_scope_id = scope
             storage = Self.read(v6)
         } else {
             throw LoopError.notAnAddress(host)

@@ -122,6 +122,10 @@ extension SystemError.Code {
     public static var familyNotSupported: Self { .init(rawValue: UV_EAFNOSUPPORT.rawValue) }
     /// No route to the host (libuv: `UV_EHOSTUNREACH`).
     public static var hostUnreachable: Self { .init(rawValue: UV_EHOSTUNREACH.rawValue) }
+    /// The address is of a family that does not fit, or that this machine does not have (libuv: `UV_EAFNOSUPPORT`).
+    public static var addressFamilyNotSupported: Self { .init(rawValue: UV_EAFNOSUPPORT.rawValue) }
+    /// There is no such name, or it has no address (libuv: `UV_EAI_NONAME`).
+    public static var nameNotKnown: Self { .init(rawValue: UV_EAI_NONAME.rawValue) }
     /// No route to the network (libuv: `UV_ENETUNREACH`).
     public static var networkUnreachable: Self { .init(rawValue: UV_ENETUNREACH.rawValue) }
 }

@@ -9,8 +9,9 @@ internal import CReactor
 
 /// A TCP connection.
 ///
-/// Servers hand one to their handlers; clients make one with ``connect(host:port:options:timeout:)`` or, for the
-/// length of a scope, with ``withConnection(host:port:options:timeout:_:)``. As an `AsyncSequence` it is what arrives:
+/// Servers hand one to their handlers; clients make one with ``connect(host:port:options:connecting:timeout:)`` or, for
+/// the length of a scope, with ``withConnection(host:port:options:connecting:timeout:_:)``. As an `AsyncSequence` it is
+/// what arrives:
 ///
 ///     for try await bytes in connection { try await connection.write(bytes) }
 ///

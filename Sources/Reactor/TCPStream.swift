@@ -114,6 +114,24 @@ final class TCPStream: HandleBox, LiveHandle {
 
     // MARK: Settings and state
 
+    /// Gives this end an address, before it connects.
+    ///
+    /// Not `uv_tcp_bind`, which keeps some errors to itself until the connection fails for them.
+    func bind(to local: SocketAddress) throws(SystemError) {
+        var call: UnsafePointer<CChar>?
+        let socket = unsafe local.withSockaddr { unsafe creactor_client_socket($0, CInt($1), &call) }
+        // SAFETY: on failure the call is named by a literal of the C code.
+        guard socket >= 0 else {
+            throw SystemError(status: socket, call: unsafe String(cString: call!), address: local)
+        }
+        let status = unsafe uv_tcp_open(tcp, socket)
+        guard status >= 0 else {
+            // The descriptor is still ours.
+            creactor_close(socket)
+            throw SystemError(status: status, call: "uv_tcp_open", address: local)
+        }
+    }
+
     func apply(_ options: StreamOptions) throws(SystemError) {
         let status = options.apply(to: descriptor)
         if status < 0 { throw SystemError(status: status, call: "setsockopt") }

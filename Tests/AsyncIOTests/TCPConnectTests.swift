@@ -67,7 +67,7 @@ extension AsyncIOTests {
 
         @Test func `what is neither an address nor a name is an error`() async throws {
             try await onNetwork(.sockets) { loop in
-                for (host, port) in [("127.0.0.1", 70_000), ("127.0.0.1", -1), ("", 80), ("a\0b", 80)] {
+                for (host, port) in [("127.0.0.1", 70_000), ("127.0.0.1", -1), ("a\0b", 80)] {
                     #expect(await ending { _ = try await TCPConnection.connect(host: host, port: port) } != "ok")
                     #expect(await ending { _ = try await TCPServer.listen(host: host, port: port) } != "ok")
                 }
@@ -224,7 +224,7 @@ extension AsyncIOTests {
 }
 
 /// A listening socket whose queue is full: it answers nobody.
-private struct SilentSocket {
+struct SilentSocket {
     let port: Int
     private let descriptors: [CInt]
 

@@ -192,7 +192,19 @@ int creactor_reuse_port(int descriptor);
 void creactor_own_groups_only(int descriptor, int is_ipv6);
 /// Sets IPV6_V6ONLY. Returns 0 or a negative errno value.
 int creactor_ipv6_only(int descriptor);
+
+/// A new socket for connecting, bound to the address, with SO_REUSEADDR; close-on-exec and non-blocking. With port 0 the
+/// system chooses the port when it connects, where it can. Returns as `creactor_bound_socket` does.
+int creactor_client_socket(const void *address, int length, const char **call);
 /// Writes all bytes to standard error, retrying interrupted writes; errors are ignored, as there is no one to tell.
 void creactor_write_stderr(const void *bytes, size_t count);
+
+// MARK: Names
+
+/// What libuv calls an error of getaddrinfo or getnameinfo: a negative number, or 0 if there is none.
+int creactor_name_status(int error);
+/// The kinds of sockets, which are an enumeration in some C libraries and numbers in others.
+static inline int creactor_kind_stream(void) { return SOCK_STREAM; }
+static inline int creactor_kind_datagram(void) { return SOCK_DGRAM; }
 
 #endif

@@ -12,6 +12,12 @@ private struct Page: Sendable {}
     func set(_ balance: Int) async throws {}
 }
 
+struct Fixed: Resolver {
+    func addresses(of host: String, port: Int, family: SocketAddress.Family?) async throws -> [SocketAddress] {
+        try [SocketAddress(host: "127.0.0.1", port: port)]
+    }
+}
+
 private struct Legacy {
     func fetch(_ done: @escaping @Sendable (Int) -> Void) { done(1) }
 }
