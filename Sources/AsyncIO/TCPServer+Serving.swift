@@ -142,11 +142,11 @@ extension ServerWorker {
             try await handler(connection)
             let wasCancelled = channel.handlerEnds(registration, on: loop)
             // A peer that does not take the last bytes in time is no fault of the handler's.
-            if wasCancelled { channel.abort() } else { try? await channel.finish(on: loop) }
+            if wasCancelled { channel.breakOff() } else { try? await channel.finish(on: loop) }
         } catch {
             _ = channel.handlerEnds(registration, on: loop)
             let isOwnLoss = channel.isOwnLoss(error)
-            channel.abort()
+            channel.breakOff()
             server.report(error, isOwnLoss, connection, on: loop)
         }
         server.handlerEnded(channel, of: self, on: loop)

@@ -27,6 +27,12 @@
 
 _Thread_local const void *creactor_current_loop_storage CREACTOR_TLS = NULL;
 
+long creactor_find(const void *bytes, size_t count, const void *wanted, size_t length) {
+    if (length == 1) return creactor_find_byte(bytes, count, *(const unsigned char *)wanted);
+    const void *found = memmem(bytes, count, wanted, length);
+    return found ? (long)((const char *)found - (const char *)bytes) : -1;
+}
+
 static _Thread_local char thread_marker;
 uintptr_t creactor_thread_id(void) { return (uintptr_t)&thread_marker; }
 

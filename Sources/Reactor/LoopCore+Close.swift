@@ -49,6 +49,7 @@ extension LoopCore {
         report.tasks = sightings().map(\.description)
         inbox.close()
         if configuration.isDebug { report.callbackSites = callbacks.sites }
+        flushes.flush()
         report.droppedCallbacks = dropScheduled()
         report.handles = closeHandles()
         memory?.loopIsClosing()

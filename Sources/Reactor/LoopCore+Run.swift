@@ -52,6 +52,7 @@ extension LoopCore {
     }
 
     private func leaveRun() {
+        flushes.flush()
         creactor_set_keeping_loop(nil)
         creactor_set_current_loop(nil)
         inbox.sleeping.store(false, ordering: .relaxed)

@@ -1,6 +1,6 @@
 // One turn of the loop, in the order in which it happens:
 //
-//   prepare   decide how long the poll may wait, and set the one timer for it            willPoll
+//   prepare   send what was written; how long may the poll wait, set the one timer       willPoll
 //   poll      libuv's callbacks: bytes, connections, signals                             enter … leave
 //   check     due timers join the ready queue, in deadline order                         didPoll
 //   batches   the ready queue, a batch at a time, at most `batchesPerPoll` of them
@@ -19,6 +19,7 @@ extension LoopCore {
     // MARK: Prepare
 
     func willPoll() {
+        if !flushes.isEmpty { flushes.flush() }
         noteLag()
         phase = .polling
         pollIsQuiet = ready.count == 0

@@ -127,6 +127,9 @@ final class LoopCore {
     let slab: ReadSlab
     // SAFETY: the same object, not counted.
     let hotSlab: Unmanaged<ReadSlab>
+    /// What is written without waiting (see StreamTransport+Queueing.swift).
+    let flushes = FlushList()
+    let writeBlocks = WriteBlocks()
 
     // MARK: Figures
 

@@ -14,6 +14,8 @@ public struct LoopStatistics: Sendable, CustomStringConvertible {
     public internal(set) var bytesReceived: UInt64 = 0
     /// Bytes that the kernel has taken from all connections.
     public internal(set) var bytesSent: UInt64 = 0
+    /// How often what was written by ``StreamWriter`` was handed to the system: one call for all that was gathered.
+    public internal(set) var flushes: UInt64 = 0
     /// Connections accepted by all listeners.
     public internal(set) var connectionsAccepted: UInt64 = 0
 

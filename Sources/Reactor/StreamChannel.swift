@@ -6,11 +6,13 @@
 //   * What arrived before the end or the loss of the connection is read before either is heard of.
 //   * Bytes that were written belong to the transport: a cancelled `write` that waited leaves them queued, in order.
 
+internal import CReactor
+
 /// A connection that tasks read from and write to, on its loop.
 @safe
 package final class StreamChannel: Receiver, StreamProtocol {
     /// A task that waits until the system has taken enough of what waits to be sent.
-    private struct Writer {
+    fileprivate struct Writer {
         let park: Park
         /// Enough is this many bytes sent in total, or, if set, no more than this many left.
         let position: UInt64
@@ -21,19 +23,22 @@ package final class StreamChannel: Receiver, StreamProtocol {
     private(set) var addresses = Addresses()
     private var arrived: Bytes?
     /// What few connections have.
-    private final class Rare {
-        var writers: [Writer] = []
+    final class Rare {
+        fileprivate var writers: [Writer] = []
         var closers: [Park] = []
-        var failure: (any Error)?
+        fileprivate var failure: (any Error)?
+        var streams = StreamPair()
+        /// Whether a writer was used after the end was sent.
+        var writesAfterEnd = false
     }
 
-    private var rare: Rare?
+    private(set) var rare: Rare?
 
     private var heldTransport: StreamTransport? {
         didSet { unsafe hotTransport = heldTransport.map { unsafe Unmanaged.passUnretained($0) } }
     }
     // SAFETY: the same object, not counted: `heldTransport` holds it.
-    private var hotTransport: Unmanaged<StreamTransport>?
+    private(set) var hotTransport: Unmanaged<StreamTransport>?
     private var onMade: ((StreamChannel) -> Void)?
     // Whose cancellation the waits hear of: see StreamChannel+Cancellation.swift.
     // SAFETY: compared, never followed. The task lives as long as it is the handler's, so no other has its address.
@@ -61,14 +66,14 @@ package final class StreamChannel: Receiver, StreamProtocol {
         dataReceived(bytes, from: transport, on: loop)
     }
 
-    private func made() -> Rare {
+    func made() -> Rare {
         let all = rare ?? Rare()
         rare = all
         return all
     }
 
     /// What the connection broke with.
-    private var failure: (any Error)? { rare?.failure }
+    var failure: (any Error)? { rare?.failure }
 
     /// Both ends.
     struct Addresses {
@@ -125,6 +130,7 @@ package final class StreamChannel: Receiver, StreamProtocol {
         guard let rare else { return }
         for writer in rare.writers { writer.park.wake() }
         for closer in rare.closers { closer.wake() }
+        rare.streams.letGo()
     }
 
     // MARK: Reading
@@ -192,6 +198,44 @@ package final class StreamChannel: Receiver, StreamProtocol {
         return transport
     }
 
+    /// What has arrived and nobody has read.
+    var held: Bytes? { arrived }
+
+    /// Whether the peer's end has come, and everything before it was read.
+    var isAtEndOfBytes: Bool { isAtEnd && arrived == nil }
+
+    /// Takes a line with its end, if all of it has arrived and it is not longer than it may be.
+    @inline(__always)
+    func takeLine(_ limit: Int) -> Bytes? {
+        guard let bytes = arrived, !arrival.isTaskCancelled else { return nil }
+        let count = bytes.endIndex &- bytes.startIndex
+        let length = unsafe creactor_find_byte(bytes.base + bytes.startIndex, count, UInt8(ascii: "\n"))
+        guard length >= 0, length <= limit else { return nil }
+        return take(length &+ 1, of: bytes)
+    }
+
+    /// Takes what has arrived, unless the task was cancelled.
+    @inline(__always)
+    func takeAll() -> Bytes? { arrived == nil || arrival.isTaskCancelled ? nil : takeArrived() }
+
+    /// Takes so many bytes, if they have arrived.
+    @inline(__always)
+    func take(_ count: Int) -> Bytes? {
+        guard let bytes = arrived, bytes.endIndex &- bytes.startIndex >= count else { return nil }
+        return arrival.isTaskCancelled ? nil : take(count, of: bytes)
+    }
+
+    @inline(__always)
+    private func take(_ count: Int, of bytes: Bytes) -> Bytes {
+        let place = bytes.startIndex &+ count
+        if place == bytes.endIndex {
+            arrived = nil
+            return bytes
+        }
+        arrived = bytes[place...]
+        return bytes[..<place]
+    }
+
     /// Puts back what a read brought and its caller had no room for.
     package func putBack(_ rest: Bytes) { if !rest.isEmpty { arrived = rest } }
 
@@ -248,7 +292,17 @@ package final class StreamChannel: Receiver, StreamProtocol {
         guard let transport = heldTransport else { return }
         let (low, high) = transport.writeBufferLimits
         let isHigh = transport.writeBufferSize > high
-        let writer = Writer(park: Park(on: loop), position: transport.queuedTotal, low: isHigh ? low : nil)
+        try await wait(until: transport.queuedTotal, orAtMost: isHigh ? low : nil, transport, on: loop)
+    }
+
+    /// Waits until so many bytes are the kernel's in total, or no more than so many are left.
+    func wait(
+        until position: UInt64,
+        orAtMost low: Int?,
+        _ transport: StreamTransport,
+        on loop: isolated EventLoop
+    ) async throws {
+        let writer = Writer(park: Park(on: loop), position: position, low: low)
         unsafe writer.park.scope = Unmanaged.passUnretained(self)
         let rare = made()
         rare.writers.append(writer)
@@ -268,6 +322,9 @@ package final class StreamChannel: Receiver, StreamProtocol {
         for writer in rare.writers where isEnough(writer, transport) { writer.park.wake() }
         if rare.writers.isEmpty { transport.onSent = nil }
     }
+
+    /// Whether the end of what this side sends was asked for.
+    var wasEndSent: Bool { endSent }
 
     package func writeEOF() throws {
         if endSent && heldTransport?.writingEnd != .file { return }

@@ -1,4 +1,4 @@
-// The small set of errors for what a connection itself refuses: none of them comes from the system.
+// The small set of errors for what a connection or a reader itself refuses: none of them comes from the system.
 
 /// A mistake in the use of a connection, or its end.
 public enum StreamError: Error, Hashable, Sendable, CustomStringConvertible {
@@ -10,6 +10,16 @@ public enum StreamError: Error, Hashable, Sendable, CustomStringConvertible {
     case writeAfterEnd
     /// A file is being sent, between whose bytes nothing else may come.
     case sendingFile
+    /// What a ``StreamReader`` was asked for is larger than its limit. Nothing was taken out: all of it can still be read.
+    ///
+    /// `consumed` is how many bytes belong to it for certain: those before the separator if one was found, or else those
+    /// in which none begins.
+    case limitExceeded(consumed: Int)
+    /// A line is longer than the limit of its ``StreamReader``, which is `limit`, and was dropped.
+    case lineTooLong(limit: Int)
+    /// The stream has ended within what was asked for. `partial` is what there was of it, which was taken out; `expected`
+    /// is how many bytes were asked for, or nil if it was a separator.
+    case incompleteRead(partial: Bytes, expected: Int?)
 
     /// What happened, in one sentence.
     public var description: String {
@@ -18,6 +28,12 @@ public enum StreamError: Error, Hashable, Sendable, CustomStringConvertible {
         case .busyReader: "Another task is reading from this connection already."
         case .writeAfterEnd: "The connection's end was sent with writeEOF(), so that nothing can be written to it."
         case .sendingFile: "A file is being sent on this connection; nothing else can be written before its end."
+        case .limitExceeded(let consumed): "What was to be read exceeds the reader's limit after \(consumed) bytes."
+        case .lineTooLong(let limit): "The line is longer than the reader's limit of \(limit) bytes."
+        case .incompleteRead(let partial, let expected?):
+            "The stream ended after \(partial.count) of the \(expected) bytes that were to be read."
+        case .incompleteRead(let partial, nil):
+            "The stream ended \(partial.count) bytes after the last separator."
         }
     }
 }

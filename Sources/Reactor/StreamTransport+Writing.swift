@@ -47,6 +47,11 @@ extension StreamTransport {
         guard mayWrite, !bytes.isEmpty else { return }
         if writeBufferSize == 0 {
             keepRest(bytes, unsafe bytes.withUnsafeBytes { unsafe driver.tryWrite($0) })
+        } else if let queue, queue.gathered > 0 {
+            // Behind what is gathered, and with it in one call.
+            queue.append(bytes)
+            queue.gathered += bytes.count
+            flushQueued()
         } else {
             keep(bytes)
             didQueue()
@@ -67,6 +72,7 @@ extension StreamTransport {
     public func write(_ span: RawSpan) {
         core.requireHere("StreamTransport")
         guard mayWrite, span.byteCount > 0 else { return }
+        if writeBufferSize > 0 { flushQueued() }
         var sent = 0
         if writeBufferSize == 0 {
             let written = unsafe span.withUnsafeBytes { unsafe driver.tryWrite($0) }
@@ -90,6 +96,7 @@ extension StreamTransport {
         core.requireHere("StreamTransport")
         // Empty pieces would be system calls, or faults, about nothing.
         guard mayWrite, pieces.contains(where: { !$0.isEmpty }) else { return }
+        if writeBufferSize > 0 { flushQueued() }
         var rest = pieces[...]
         if writeBufferSize == 0 {
             guard var sent = accepted(driver.tryWrite(rest.prefix(WriteQueue.mostBuffers))) else { return }
@@ -114,6 +121,8 @@ extension StreamTransport {
     public func writeEOF() {
         core.requireHere("StreamTransport")
         guard phase == .open, writingEnd == .open else { return }
+        flushQueued()
+        guard phase == .open else { return }
         writingEnd = .requested
         if writeBufferSize == 0 { sendEnd() }
     }
@@ -162,7 +171,7 @@ extension StreamTransport {
     }
 
     /// How many bytes the system took; nil if it refused for good, and the connection is lost.
-    private func accepted(_ written: Int) -> Int? {
+    func accepted(_ written: Int) -> Int? {
         if written >= 0 {
             core.statistics.bytesSent &+= UInt64(written)
             return written
@@ -185,7 +194,7 @@ extension StreamTransport {
         queue.append(bytes)
     }
 
-    private func didQueue() {
+    func didQueue() {
         send()
         pauseIfNeeded()
     }
@@ -220,6 +229,7 @@ extension StreamTransport {
         core.leave { subject("resumeWriting") }
         // The protocol may have written more, or closed.
         guard !driverClosing else { return }
+        if writeBufferSize == 0 { queue?.giveBack(to: core.writeBlocks) }
         if writeBufferSize > 0 {
             send()
         } else if writingEnd == .requested {
@@ -243,7 +253,7 @@ extension StreamTransport {
 
     // MARK: Flow control
 
-    private func pauseIfNeeded() {
+    func pauseIfNeeded() {
         guard !isWritingPaused, phase == .open, writeBufferSize > limits.highWaterMark, let receiver else { return }
         isWritingPaused = true
         do {

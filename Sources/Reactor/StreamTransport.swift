@@ -165,6 +165,9 @@ public final class StreamTransport {
     public func close() {
         core.requireHere("StreamTransport")
         guard phase == .open else { return }
+        flushQueued()
+        // The flush may have failed, and closed it.
+        guard phase == .open else { return }
         phase = .closing
         guard writeBufferSize > 0 || (writingEnd == .requested || writingEnd == .submitted) else {
             closeDriver(reset: false)

@@ -59,6 +59,12 @@ public final class TCPConnection: Sendable {
     /// The channel.
     package func channel(on loop: isolated EventLoop) -> StreamChannel { unsafe hot.takeUnretainedValue() }
 
+    /// The channel, for what may only be used on the loop.
+    package func channelHere(_ what: StaticString) -> StreamChannel {
+        unsafe loop.core.requireHere(what)
+        return unsafe hot.takeUnretainedValue()
+    }
+
     /// Lets the loop do something with the channel: at once if it runs here, or else soon.
     private func perform(_ action: @escaping @Sendable (StreamChannel) -> Void) {
         if isHere { return unsafe hot._withUnsafeGuaranteedRef { action($0) } }

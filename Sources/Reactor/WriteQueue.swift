@@ -27,15 +27,69 @@ final class WriteQueue {
     /// Whether a request is under way.
     private(set) var isSending = false
 
+    // What is gathered: see WriteQueue+Gathering.swift. It is behind everything that waits.
+    var block: ByteStorage?
+    var runStart = 0
+    var runEnd = 0
+    /// How many bytes were gathered since the last attempt to send.
+    var gathered = 0
+    /// Whether the loop will flush what is gathered.
+    var isListed = false
+
     func append(_ bytes: Bytes) {
         guard !bytes.isEmpty else { return }
-        waiting.append(bytes)
-        byteCount += bytes.count
-        queuedTotal &+= UInt64(bytes.count)
+        seal()
+        push(bytes)
+        count(bytes.count)
+    }
+
+    /// Appends a piece that was counted before.
+    func push(_ bytes: Bytes) { waiting.append(bytes) }
+
+    func count(_ bytes: Int) {
+        byteCount += bytes
+        queuedTotal &+= UInt64(bytes)
+    }
+
+    /// Whether nothing waits but what is gathered.
+    var hasOnlyRun: Bool { head == waiting.count }
+
+    /// The piece that waits, if it is all that does.
+    var onlyPiece: Bytes? { waiting.count - head == 1 && runStart == runEnd ? waiting[head] : nil }
+
+    /// The first pieces that wait, as many as one call takes.
+    var unsent: ArraySlice<Bytes> {
+        seal()
+        return waiting[head...].prefix(Self.mostBuffers)
+    }
+
+    /// The system has taken so many of the first bytes that wait, outside of a request.
+    func didTake(_ bytes: Int) {
+        byteCount -= bytes
+        sentTotal &+= UInt64(bytes)
+        var rest = bytes
+        while rest > 0 && head < waiting.count {
+            let first = waiting[head]
+            if first.count > rest {
+                waiting[head] = first[(first.startIndex + rest)...]
+                return
+            }
+            rest -= first.count
+            waiting[head] = Bytes()
+            head += 1
+        }
+        runStart += rest
+        sweep()
+    }
+
+    /// Changes the pieces that wait to others with the same bytes.
+    func replaceWaiting(_ change: (Bytes) -> Bytes) {
+        for place in head..<waiting.count { waiting[place] = change(waiting[place]) }
     }
 
     /// Takes what the next request carries; nil if one is under way or nothing waits.
     func next() -> [Bytes]? {
+        seal()
         guard !isSending && head < waiting.count else { return nil }
         var request: [Bytes] = []
         while head < waiting.count && bytesInFlight < Self.largestRequest && request.count < Self.mostBuffers {
@@ -52,6 +106,12 @@ final class WriteQueue {
                 bytesInFlight += first.count
             }
         }
+        sweep()
+        isSending = true
+        return request
+    }
+
+    private func sweep() {
         if head == waiting.count {
             waiting.removeAll(keepingCapacity: true)
             head = 0
@@ -60,8 +120,6 @@ final class WriteQueue {
             waiting.removeSubrange(..<head)
             head = 0
         }
-        isSending = true
-        return request
     }
 
     /// The request is done.
@@ -84,5 +142,7 @@ final class WriteQueue {
         head = 0
         byteCount = 0
         bytesInFlight = 0
+        block = nil
+        (runStart, runEnd, gathered) = (0, 0, 0)
     }
 }

@@ -35,8 +35,8 @@ struct Crawler: ParsableCommand {
     static func fetch(_ path: String, port: Int) async throws -> [String] {
         try await TCPConnection.withConnection(host: "127.0.0.1", port: port) { connection in
             try await connection.write("GET \(path)\n")
-            var (lines, links): (LineReader, [String]) = (LineReader(connection, limit: 1_000), [])
-            while case .text(let link) = try await lines.next() { links.append(link) }
+            var links: [String] = []
+            for try await link in connection.reader.lines { links.append(link) }
             return links
         }
     }
@@ -47,8 +47,7 @@ struct Crawler: ParsableCommand {
             "GET /": "/news\n/people\n/stuck\n", "GET /news": "/\n/news/1\n/news/2\n", "GET /news/1": "/people/ann\n",
             "GET /people": "/\n/people/ann\n/people/bob\n", "GET /people/bob": "/people\n/people/ann\n/news\n",
         ]
-        var lines = LineReader(connection, limit: 1_000)
-        guard case .text(let request) = try await lines.next() else { return }
+        guard let request = try await connection.reader.readTextLine() else { return }
         try await AsyncIO.sleep(for: .seconds(request == "GET /stuck" ? 3_600 : 1))
         try await connection.write(site[request] ?? "")
     }

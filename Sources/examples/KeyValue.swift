@@ -24,7 +24,7 @@ struct KeyValue: ParsableCommand {
 @MainActor
 final class Store {
     /// How long a command may be, in bytes.
-    static let longestCommand = 10_000
+    nonisolated static let longestCommand = 10_000
     /// How many keys there may be.
     static let mostKeys = 100_000
 
@@ -32,20 +32,27 @@ final class Store {
 
     /// Answers all clients until the server ends.
     func serve(_ server: TCPServer) async throws {
-        try await server.serve { connection in try await self.talk(connection) }
+        try await server.serve(onEachLoop: { loop, connection in try await self.talk(connection, on: loop) })
     }
 
     /// Answers one client, command by command, until it has enough.
     ///
-    /// A client that does not read its answers waits for itself alone: `write` returns when the kernel has them.
-    private func talk(_ connection: TCPConnection) async throws {
-        var lines = LineReader(connection, limit: Self.longestCommand)
-        while let line = try await lines.next() {
-            switch line {
-            case .text("QUIT"): return try await connection.write("BYE\n")
-            case .text(let command): try await connection.write(answer(command) + "\n")
-            case .tooLong: try await connection.write("ERROR A command can have \(Self.longestCommand) bytes.\n")
+    /// Where the connection is, whose reader and writer are the loop's. Within `AsyncIO.run` that is the main actor's as
+    /// well, so that asking the store is a call.
+    ///
+    /// A client that does not read its answers waits for itself alone: `drain` returns when few of them are left.
+    private func talk(_ connection: TCPConnection, on loop: isolated EventLoop) async throws {
+        let (reader, writer) = (connection.reader, connection.writer)
+        reader.limit = Self.longestCommand
+        while true {
+            do {
+                guard let command = try await reader.readTextLine() else { return }
+                if command == "QUIT" { return writer.write("BYE\n") }
+                writer.write(await answer(command) + "\n")
+            } catch StreamError.lineTooLong {
+                writer.write("ERROR A command can have \(Self.longestCommand) bytes.\n")
             }
+            try await writer.drain()
         }
     }
 

@@ -52,21 +52,19 @@ struct RetryingClient: ParsableCommand {
     static func ask(_ question: String, port: Int) async throws -> String {
         try await TCPConnection.withConnection(host: "127.0.0.1", port: port) { connection in
             try await connection.write(question + "\n")
-            var lines = LineReader(connection, limit: 100)
-            guard case .text(let reply) = try await lines.next(), reply != "BUSY" else { throw Busy() }
+            guard let reply = try await connection.reader.readTextLine(), reply != "BUSY" else { throw Busy() }
             return reply
         }
     }
 
     /// Answers one question, or does not.
     static func answer(_ connection: TCPConnection) async throws {
-        var lines = LineReader(connection, limit: 100)
-        switch try await lines.next() {
-        case .text("patience 1"), .text("patience 2"): try await connection.write("BUSY\n")
-        case .text("rudeness 1"): connection.abort()
-        case .text(let line) where line.hasPrefix("silence"): try await AsyncIO.sleep(for: .seconds(60))
-        case .text(let line): try await connection.write("the answer to '\(line)'\n")
-        default: break
+        switch try await connection.reader.readTextLine() {
+        case "patience 1", "patience 2": try await connection.write("BUSY\n")
+        case "rudeness 1": connection.abort()
+        case let line? where line.hasPrefix("silence"): try await AsyncIO.sleep(for: .seconds(60))
+        case let line?: try await connection.write("the answer to '\(line)'\n")
+        case nil: break
         }
     }
 }

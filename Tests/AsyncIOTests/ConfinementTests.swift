@@ -91,9 +91,13 @@ private enum Thing: String, CaseIterable {
     case semaphore = "AsyncSemaphore"
     case queue = "AsyncQueue.get"
     case watch = "Watch"
+    case reader = "StreamReader"
+    case writer = "StreamWriter"
+    case connectionReader = "TCPConnection.reader"
+    case connectionWriter = "TCPConnection.writer"
 
     /// Whether a thread of nobody's is to use it, and not another loop.
-    var isForThreads: Bool { self == .park || self == .lock || self == .transportClose }
+    var isForThreads: Bool { self == .park || self == .lock || self == .transportClose || self == .writer }
 
     /// A use of it that is right on its loop: again and again, and also when nobody waits.
     func make(on loop: isolated EventLoop) async throws -> Transfer<() -> Void> {
@@ -145,6 +149,18 @@ private enum Thing: String, CaseIterable {
             let watch = Watch(0)
             try await afterWaiting(on: loop, { try await watch.wait { $0 > 0 } }, { watch.value += 1 })
             return Transfer { watch.value += 1 }
+        case .reader:
+            let reader = StreamReader(MemoryByteStream.pair().0)
+            return Transfer { _ = reader.buffered }
+        case .writer:
+            let writer = StreamWriter(MemoryByteStream.pair().0)
+            return Transfer { _ = writer.isClosing }
+        case .connectionReader:
+            let connection = try await tasksConnection()
+            return Transfer { _ = connection.reader.isAtEnd }
+        case .connectionWriter:
+            let connection = try await tasksConnection()
+            return Transfer { connection.writer.write("x") }
         }
     }
 }
@@ -169,6 +185,11 @@ private func connection(on loop: isolated EventLoop) async throws -> Transfer<St
         onFailure: { made.fail($0) }
     )
     return Transfer(try await made.future.value.value(on: loop))
+}
+
+private func tasksConnection() async throws -> TCPConnection {
+    let server = try await TCPServer.listen(host: "127.0.0.1", port: 0)
+    return try await server.client()
 }
 
 private final class Silent: StreamProtocol {

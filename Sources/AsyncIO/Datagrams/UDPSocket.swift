@@ -128,7 +128,8 @@ public final class UDPSocket: Sendable {
         on loop: isolated EventLoop
     ) async throws -> UDPSocket {
         var failure: any Error = LoopError.notAnAddress(host)
-        for address in try await HostLookup.addresses(of: host, port, until: nil, on: loop) {
+        let resolver = SystemResolver.shared
+        for address in try await HostLookup.addresses(of: host, port, nil, by: resolver, until: nil, on: loop) {
             let channel = DatagramChannel(on: loop)
             do {
                 if isConnected {

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/types.h>
@@ -126,6 +127,16 @@ void creactor_setenv_default(const char *name, const char *value);
 uint64_t creactor_descriptor_limit(void);
 /// Raises the soft limit to the hard one where that is allowed, and returns the soft limit.
 uint64_t creactor_raise_descriptor_limit(void);
+
+// MARK: Searching
+
+/// Where a byte is found first, or -1.
+static inline long creactor_find_byte(const void *bytes, size_t count, unsigned char byte) {
+    const void *found = memchr(bytes, byte, count);
+    return found ? (long)((const char *)found - (const char *)bytes) : -1;
+}
+/// Where a sequence of at least one byte is found first, or -1.
+long creactor_find(const void *bytes, size_t count, const void *wanted, size_t length);
 
 // MARK: Sockets
 

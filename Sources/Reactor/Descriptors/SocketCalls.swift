@@ -1,6 +1,7 @@
 // System calls on a socket that is non-blocking, as they are tried before anybody waits. Each says what it did, that it
 // would have to wait (nil), or why it failed.
 
+internal import CLibUV
 internal import CReactor
 #if canImport(Glibc)
 internal import Glibc

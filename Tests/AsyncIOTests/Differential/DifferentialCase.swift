@@ -68,7 +68,7 @@ struct DifferentialCase: Sendable, CustomTestStringConvertible {
     static let all: [DifferentialCase] =
         callbacks + futures + tasks + endings + gathering + waiting + shields + deadlines + timeouts + groups + races
         + locks + conditions + barriers + queues + queueWaits + cancellationDifferences + orderDifferences
-        + reservationDifferences
+        + reservationDifferences + streams + streamDifferences
 }
 
 /// Where the two languages differ on purpose.

@@ -44,6 +44,20 @@ extension AsyncIOTests {
             #expect(programs >= 100 && lines > 10 * programs, "most programs have something to tell")
         }
 
+        @Test func `random streams are read the same, and leave the same behind, under 300 seeds`() async throws {
+            var endings: Set<Substring> = []
+            var lines = 0
+            for program in DifferentialCase.randomStreams {
+                let reference = try await Reference.log(of: program)
+                let log = try await program.run()
+                #expect(log == reference, "\(program.name): \(program.python)")
+                lines += log.count
+                endings.formUnion(log.compactMap { $0.split(separator: " ").dropFirst(2).first })
+            }
+            #expect(lines > 1_500)
+            #expect(endings.isSuperset(of: ["incomplete", "limit", "too", "reset,", "CancelledError,"]), "\(endings)")
+        }
+
         @Test func `with one batch for each poll, timers come between callbacks as they do in asyncio`() async throws {
             let name = "a timer that is due, and callbacks that schedule one another"
             let program = try #require(DifferentialCase.all.first { $0.name == name })

@@ -28,7 +28,8 @@ enum Reference {
 
     private static func runAll() throws -> [String: [String]] {
         let limit = "import signal; signal.alarm(120)\n"
-        let programs = (DifferentialCase.all + DifferentialCase.random).flatMap { [$0.name, $0.python] }
+        let cases = DifferentialCase.all + DifferentialCase.random + DifferentialCase.randomStreams
+        let programs = cases.flatMap { [$0.name, $0.python] }
         let end = try ForeignProgram(["python3", "-c", limit + stage] + programs).finish()
         try #require(end.status == 0, "Python failed: \(end.errors)")
         return try JSONDecoder().decode([String: [String]].self, from: Data(end.output.utf8))
@@ -106,6 +107,8 @@ enum Reference {
             return value
 
         \(DifferentialCase.interpreter)
+
+        \(StreamScript.interpreter)
 
         helpers = dict(globals())
 

@@ -1,0 +1,77 @@
+// What is gathered in a write queue: in order with everything else, each byte once, and in blocks that come back.
+
+import Testing
+
+@testable import Reactor
+
+extension ReactorTests {
+    @Suite struct GatheringTests {
+        private let blocks = WriteBlocks()
+
+        private func gather(_ text: String, in queue: WriteQueue) {
+            unsafe Array(text.utf8).withUnsafeBytes { unsafe queue.copy($0, blocks) }
+        }
+
+        @Test func `small pieces lie one behind the other, and go out as one`() {
+            let queue = WriteQueue()
+            for text in ["one", "two", "three"] { gather(text, in: queue) }
+            #expect(queue.byteCount == 11 && queue.hasOnlyRun)
+            #expect(unsafe queue.onlyRun.map { unsafe Array($0) } == Array("onetwothree".utf8))
+            queue.didTake(4)
+            #expect(unsafe queue.onlyRun.map { unsafe Array($0) } == Array("wothree".utf8))
+            #expect(queue.sentTotal == 4 && queue.queuedTotal == 11)
+            queue.didTake(7)
+            #expect(queue.byteCount == 0)
+        }
+
+        @Test func `what is queued behind them stays behind them, and what is gathered then comes last`() {
+            let queue = WriteQueue()
+            gather("a", in: queue)
+            gather("b", in: queue)
+            queue.append("large")
+            gather("c", in: queue)
+            #expect(Array(queue.unsent) == ["ab", "large", "c"])
+            queue.didTake(4)
+            #expect(Array(queue.unsent) == ["rge", "c"])
+            #expect(queue.next() == ["rge", "c"])
+            gather("d", in: queue)
+            #expect(queue.next() == nil)
+            #expect(queue.didSend() == 4)
+            #expect(queue.next() == ["d"])
+        }
+
+        @Test func `a block goes back to the loop when nothing of it waits and nobody holds a part of it`() {
+            let queue = WriteQueue()
+            gather("one", in: queue)
+            queue.didTake(3)
+            queue.giveBack(to: blocks)
+            #expect(blocks.spareCount == 1)
+            gather("two", in: queue)
+            #expect(blocks.spareCount == 0, "it is the same one")
+            let held = Array(queue.unsent)
+            queue.didTake(3)
+            queue.giveBack(to: blocks)
+            #expect(blocks.spareCount == 0)
+            gather("three", in: queue)
+            #expect(held == ["two"])
+        }
+
+        @Test func `what a peer does not take is copied, so that it pins no block`() {
+            let queue = WriteQueue()
+            for _ in 0..<100 { gather("0123456789", in: queue) }
+            queue.ownSmallPieces(blocks)
+            #expect(queue.next()?.map(\.retainedCapacity) == [1_000])
+            #expect(blocks.spareCount == 1)
+        }
+
+        @Test func `a block that is full is followed by another`() {
+            let queue = WriteQueue()
+            let text = String(repeating: "x", count: 3_000)
+            for _ in 0..<11 { gather(text, in: queue) }
+            #expect(queue.byteCount == 33_000)
+            #expect(queue.unsent.map(\.count) == [15_000, 15_000, 3_000])
+            queue.dropAll()
+            #expect(queue.byteCount == 0 && queue.next() == nil && queue.block == nil)
+        }
+    }
+}
