@@ -86,7 +86,8 @@ final class SinkRelay {
         // SAFETY: used on the loop only.
         nonisolated(unsafe) let this = self
         let work: @Sendable (isolated EventLoop) async -> Void = { unsafe await this.work(on: $0) }
-        core.withLoop { loop in _ = Task { await work(loop) } }
+        // Preferring the loop, so that it begins in the next batch whatever the global executor does.
+        core.withLoop { loop in _ = Task(executorPreference: loop.taskExecutor) { await work(loop) } }
     }
 
     private func work(on loop: isolated EventLoop) async {

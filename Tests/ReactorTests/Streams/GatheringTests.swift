@@ -1,5 +1,6 @@
 // What is gathered in a write queue: in order with everything else, each byte once, and in blocks that come back.
 
+import TestSupport
 import Testing
 
 @testable import Reactor
@@ -62,6 +63,55 @@ extension ReactorTests {
             queue.ownSmallPieces(blocks)
             #expect(queue.next()?.map(\.retainedCapacity) == [1_000])
             #expect(blocks.spareCount == 1)
+        }
+
+        @Test(arguments: everyNetwork)
+        func `what is gathered and what is written at once arrive in the order of the calls`(
+            network: EventLoop.Network
+        ) throws {
+            let whole = pattern(network == .system ? 3 << 20 : network.bulk / 2)
+            let story = try play(on: network) { _, scene in
+                scene.client.onMade = { transport in
+                    var position = 0
+                    var random = Chance(seed: 7)
+                    func take(_ limit: Int) -> Bytes {
+                        let end = min(position + Int.random(in: 0...limit, using: &random), whole.count)
+                        defer { position = end }
+                        return Bytes(whole[position..<end])
+                    }
+                    let largest = max(10, whole.count / 300)
+                    while position < whole.count {
+                        switch Int.random(in: 0..<8, using: &random) {
+                        case 0: transport.write(take(largest))
+                        case 1: transport.write(take(largest).span)
+                        case 2: transport.write(contentsOf: (0..<20).map { _ in take(largest / 20) })
+                        case 3: transport.queueWrite(take(largest))
+                        case 4: unsafe take(largest).withUnsafeBytes { unsafe transport.queueWrite($0) }
+                        case 5: transport.flushQueued()
+                        default: transport.queueWrite(take(50))
+                        }
+                    }
+                    transport.close()
+                }
+            }
+            #expect(story.serverReceived == whole)
+        }
+
+        @Test(arguments: roomyNetworks)
+        func `what is gathered goes out when the run ends`(network: EventLoop.Network) throws {
+            try withLoop(.on(network), expectingLeftovers: true) { loop in
+                let (server, client) = (Probe(), Probe())
+                try loop.runForever { loop in
+                    client.onMade = { transport in
+                        transport.queueWrite("last words")
+                        loop.stop()
+                    }
+                    let listener = try loop.listen(on: .anyPort) { server }
+                    try loop.connect(to: listener.localAddress, { client }, onFailure: { _ in })
+                }
+                let statistics = unsafe loop.core.statistics
+                #expect(statistics.flushes == 1 && statistics.bytesSent == 10)
+            }
         }
 
         @Test func `a block that is full is followed by another`() {
