@@ -29,7 +29,7 @@ struct ChatRoom: ParsableCommand {
 @MainActor
 final class Room {
     /// How long a name and a line may be, in bytes.
-    static let longestName = 30, longestLine = 1_000
+    nonisolated static let longestName = 30, longestLine = 1_000
 
     private var guests: [String: Guest] = [:]
     private let log: Output
@@ -39,7 +39,9 @@ final class Room {
     /// Serves until the task is cancelled, which Ctrl-C does; then everybody is told, and the room closes.
     func open(_ server: TCPServer) async {
         // In a task of its own: if `serve` itself were cancelled, it would break the connections off.
-        let serving = Task { try await server.serve { connection in try await self.welcome(connection) } }
+        let serving = Task {
+            try await server.serve(onEachLoop: { loop, connection in try await self.welcome(connection, on: loop) })
+        }
         await withTaskCancellationHandler {
             _ = await serving.result
         } onCancel: {
@@ -56,38 +58,62 @@ final class Room {
     }
 
     /// Serves one client, from the first line to the last.
-    private func welcome(_ connection: TCPConnection) async throws {
-        let guest = Guest(connection)
+    ///
+    /// Where the connection is, whose reader is the loop's. Within `AsyncIO.run` that is the main actor's as well, so that
+    /// speaking to the room is a call.
+    private func welcome(_ connection: TCPConnection, on loop: isolated EventLoop) async throws {
+        let guest = await Guest(connection)
         async let delivery: Void = guest.deliver()
-        var lines = LineReader(connection, limit: Self.longestLine)
-        switch try await lines.next() {
-        case .text(let name)? where (1...Self.longestName).contains(name.utf8.count) && guests[name] == nil:
-            try await stay(name, guest, &lines)
-        case .text?, .tooLong?:
-            guest.tell("* The first line must be a name of 1 to \(Self.longestName) bytes that nobody has here.")
-        case nil:
-            break
+        let reader = connection.reader
+        reader.limit = Self.longestLine
+        var name: String? = ""
+        do { name = try await reader.readTextLine() } catch StreamError.lineTooLong {}
+        if let name, await join(name, guest) {
+            do {
+                try await listen(to: name, guest, reader, on: loop)
+            } catch {
+                // The connection broke, or was broken off.
+                await leave(name)
+                throw error
+            }
+            await leave(name)
         }
-        guest.sayGoodbye()
+        await guest.sayGoodbye()
         try await delivery
     }
 
-    /// Passes on what somebody says, from joining to leaving.
-    private func stay(_ name: String, _ guest: Guest, _ lines: inout LineReader) async throws {
+    /// Lets somebody in, if the name is free.
+    private func join(_ name: String, _ guest: Guest) -> Bool {
+        guard (1...Self.longestName).contains(name.utf8.count) && guests[name] == nil else {
+            guest.tell("* The first line must be a name of 1 to \(Self.longestName) bytes that nobody has here.")
+            return false
+        }
         tellAll("* \(name) joined.")
         guests[name] = guest
         guest.tell("* Here: \(guests.keys.sorted().joined(separator: ", ")).")
         log("\(name) joined, \(guests.count) in the room")
-        // However it ends: this also runs if the connection breaks, or is broken off.
-        defer {
-            guests[name] = nil
-            tellAll("* \(name) left.")
-            log("\(name) left, \(guests.count) in the room")
-        }
-        while let line = try await lines.next() {
-            switch line {
-            case .text(let text): tellAll("\(name): \(text)", except: name)
-            case .tooLong: guest.tell("* A line can have \(Self.longestLine) bytes; yours was dropped.")
+        return true
+    }
+
+    private func leave(_ name: String) {
+        guests[name] = nil
+        tellAll("* \(name) left.")
+        log("\(name) left, \(guests.count) in the room")
+    }
+
+    /// Passes on what somebody says.
+    private func listen(
+        to name: String,
+        _ guest: Guest,
+        _ reader: StreamReader,
+        on loop: isolated EventLoop
+    ) async throws {
+        while true {
+            do {
+                guard let text = try await reader.readTextLine() else { return }
+                await tellAll("\(name): \(text)", except: name)
+            } catch StreamError.lineTooLong {
+                await guest.tell("* A line can have \(Self.longestLine) bytes; yours was dropped.")
             }
             // Who sends a thousand lines at once takes turns with everybody else.
             await AsyncIO.yield()

@@ -1,5 +1,5 @@
 // The key-value server and the proxy, over real sockets, with clients in Python: what they answer, how either side ends,
-// and that a client that vanishes harms nobody. Before them the line reader that the servers share.
+// and that a client that vanishes harms nobody.
 
 import AsyncIO
 import AsyncIOTesting
@@ -11,47 +11,6 @@ import Testing
 
 extension AsyncIOTests {
     @Suite struct ExampleServerTests {
-        // MARK: Lines
-
-        @Test(arguments: [1, 2, 7, 65_536])
-        func `lines come out whole, whatever the pieces are that they arrive in`(_ largestRead: Int) async throws {
-            let long = String(repeating: "x", count: 10)
-            let text = "one\n\r\ntwo\r\n\(long)\n\(long)\r\n\(long)y\n\(long)yyy\r\nthree\rfour\n\u{fc}\u{1F642}\nend"
-            let lines = try await read(text, limit: 10, largestRead)
-            let expected: [LineReader.Line] = [
-                .text("one"), .text(""), .text("two"), .text(long), .text(long), .tooLong, .tooLong,
-                .text("three\rfour"), .text("\u{fc}\u{1F642}"), .text("end"),
-            ]
-            #expect(lines == expected)
-        }
-
-        @Test(arguments: [1, 65_536])
-        func `what never ends is too long once`(_ largestRead: Int) async throws {
-            #expect(try await read(String(repeating: "x", count: 5_000), limit: 10, largestRead) == [.tooLong])
-            #expect(try await read("", limit: 10, largestRead).isEmpty)
-            #expect(try await read("\n", limit: 0, largestRead) == [.text("")])
-        }
-
-        /// Sends a text and its end over a connection in memory, and reads its lines.
-        private func read(_ text: String, limit: Int, _ largestRead: Int) async throws -> [LineReader.Line] {
-            var configuration = EventLoop.Configuration.virtual()
-            configuration.network = .memory(largestRead: largestRead)
-            let lines = Recorder<LineReader.Line>()
-            try await onLoop(configuration) { loop in
-                try await serving(on: loop) { connection in
-                    var reader = LineReader(connection, limit: limit)
-                    while let line = try await reader.next() { lines.append(line) }
-                } while: { server in
-                    try await TCPConnection.withConnection(host: "127.0.0.1", port: server.port) { connection in
-                        try await connection.write(text)
-                        try await connection.writeEOF()
-                        while try await connection.read() != nil {}
-                    }
-                }
-            }
-            return lines.all
-        }
-
         // MARK: Key-value server
 
         @Test(.enabled(if: ForeignProgram.python != nil, "python3 is not installed"))
