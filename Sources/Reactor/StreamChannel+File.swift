@@ -52,50 +52,20 @@ extension StreamChannel {
         if let transport, transport.writingEnd == .file { transport.writingEnd = .open }
     }
 
-    /// What one step of sending has come to.
-    package enum FileStep {
-        /// The system has taken so many bytes.
-        case sent(Int)
-        case endOfFile
-        /// The system has no room.
-        case full
-        /// The system cannot send from this file to this connection.
-        case impossible
-    }
-
     /// Sends from a file what the system takes at once.
     package func sendFromFile(_ file: CInt, _ count: Int, at offset: Int) throws -> FileStep {
-        let transport = try transportOfFile()
-        guard transport.descriptor >= 0 else { return .impossible }
-        let sent = creactor_send_file(transport.descriptor, file, Int64(offset), count)
-        if sent > 0 {
-            transport.core.statistics.bytesSent &+= UInt64(sent)
-            return .sent(sent)
-        }
-        if sent == 0 { return .endOfFile }
-        let code = SystemError.Code(rawValue: CInt(sent))
-        if code == .wouldBlock { return .full }
-        if code == .notImplemented { return .impossible }
-        let error = SystemError(code, call: "sendfile", address: transport.remoteAddress)
-        // A file that cannot be read is no fault of the connection's.
-        if code != .inputOutput && code != .badDescriptor { transport.fail(error) }
-        throw error
+        try transportOfFile().sendFromFile(file, count, at: offset)
     }
 
     /// Writes a piece of the file in the ordinary way.
     package func writePiece(_ bytes: Bytes) throws {
         let transport = try transportOfFile()
-        transport.writingEnd = .open
-        transport.writeHere(bytes)
-        transport.writingEnd = .file
+        transport.writePiece(bytes)
         if transport.isClosing { throw reasonOfLoss }
     }
 
     /// How many bytes of what was written have been lost with the connection, at most.
-    package var lostOfFile: Int {
-        guard let transport, transport.driverClosing else { return 0 }
-        return Int(transport.queuedTotal - transport.sentTotal)
-    }
+    package var lostOfFile: Int { transport?.lostBytes ?? 0 }
 
     /// The transport, as long as a file can be sent on it.
     private func transportOfFile() throws -> StreamTransport {

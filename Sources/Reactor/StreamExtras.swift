@@ -20,7 +20,7 @@ final class StreamLimits {
 final class StreamExtras {
     /// Why it broke.
     var failure: (any Error)?
-    /// Called when the system has taken some of what waits to be sent.
+    /// Called when the system has taken some of what waits to be sent, and when the connection is gone.
     var onSent: (() -> Void)?
     var closeDeadline: Scheduled?
     /// The memory that a buffered protocol reads into.

@@ -136,7 +136,7 @@ public final class StreamTransport {
         set { withExtras { $0.failure = newValue } }
     }
 
-    /// Called when the system has taken some of what waits to be sent.
+    /// Called when the system has taken some of what waits to be sent, and when the connection is gone.
     var onSent: (() -> Void)? {
         get { extras?.onSent }
         set { if newValue != nil || extras != nil { withExtras { $0.onSent = newValue } } }
@@ -244,7 +244,7 @@ public final class StreamTransport {
             extras.closeDeadline?.cancel()
             extras.closeDeadline = nil
             extras.activeBuffer = nil
-            extras.onSent = nil
+            extras.onSent.take()?()
         }
         driver = .none
         let listener = listener.take()
