@@ -2,6 +2,7 @@
 // `onFailure` gets the reason. Cancelling ends it in the second way.
 
 internal import CLibUV
+internal import CReactor
 
 /// A connection that is being made.
 ///
@@ -15,8 +16,13 @@ public final class ConnectAttempt {
     private var makeReceiver: (() throws -> Receiver)?
     private var onFailure: ((any Error) -> Void)?
     private var timer: Scheduled?
-    private var stream: TCPStream?
+    /// The next try, while a Unix socket's backlog is full.
+    private var retry: Scheduled?
+    private var retryDelay = Duration.milliseconds(1)
+    private var stream: SystemStream?
     private var failure: (any Error)?
+
+    private static let longestRetry = Duration.milliseconds(100)
 
     init(
         core: LoopCore,
@@ -47,17 +53,14 @@ public final class ConnectAttempt {
     // MARK: On a real socket
 
     func begin(from local: SocketAddress?) throws(SystemError) {
-        let stream = try TCPStream(on: core)
-        stream.attempt = self
-        self.stream = stream
         do throws(SystemError) {
-            if let local { try stream.bind(to: local) }
-            try ConnectRequest(self).submit(to: stream, address)
+            if address.family == .unix { try beginUnix() } else { try beginTCP(from: local) }
         } catch {
             // The caller hears of it by the throw, not by `onFailure` as well.
+            let stream = stream
             end()
-            stream.attempt = nil
-            stream.close()
+            stream?.attempt = nil
+            stream?.close()
             throw SystemError(error.code, call: error.call, address: error.address ?? address)
         }
     }
@@ -72,15 +75,58 @@ public final class ConnectAttempt {
         )
     }
 
-    fileprivate func didConnect(_ status: CInt) {
+    private func makeStream(_ kind: StreamKind) throws(SystemError) -> SystemStream {
+        let stream = try SystemStream(kind, on: core)
+        stream.attempt = self
+        self.stream = stream
+        return stream
+    }
+
+    private func beginTCP(from local: SocketAddress?) throws(SystemError) {
+        let stream = try makeStream(.tcp)
+        if let local { try stream.bind(to: local) }
+        try ConnectRequest(self).submit(to: stream, address)
+    }
+
+    // Not `uv_pipe_connect`: it cuts long paths up to libuv 1.45, knows no abstract names, and takes a full backlog, which
+    // a Unix socket answers with EAGAIN, for a refusal.
+    private func beginUnix() throws(SystemError) {
+        let stream = try makeStream(.unix)
+        let socket = creactor_unix_socket()
+        if socket < 0 { throw SystemError(status: socket, call: "socket") }
+        do throws(SystemError) {
+            try stream.open(socket)
+        } catch {
+            creactor_close(socket)
+            throw error
+        }
+        retry = core.scheduleSoon({ [self] in connectUnix() }, site: CallSite(file: #fileID, line: #line))
+    }
+
+    private func connectUnix() {
+        retry = nil
+        guard isPending, failure == nil, let stream else { return }
+        let status = unsafe address.withSockaddr { unsafe creactor_connect_unix(stream.descriptor, $0, CInt($1)) }
+        guard status == SystemError.Code.wouldBlock.rawValue else { return didConnect(status, "connect") }
+        // The peer's backlog is full; nothing tells when it is not any more.
+        let delay = retryDelay
+        retryDelay = min(retryDelay * 2, Self.longestRetry)
+        retry = core.schedule(
+            at: core.now.advanced(by: delay),
+            { [self] in connectUnix() },
+            site: CallSite(file: #fileID, line: #line)
+        )
+    }
+
+    fileprivate func didConnect(_ status: CInt, _ call: String) {
         core.noteInput()
         guard isPending, failure == nil, let stream else { return }
         guard status >= 0 else {
-            fail(SystemError(status: status, call: "uv_tcp_connect", address: address))
+            fail(SystemError(status: status, call: call, address: address))
             return
         }
         do { try stream.apply(options) } catch { return fail(error) }
-        succeed(.tcp(stream)) {
+        succeed(.system(stream)) {
             stream.attempt = nil
             stream.transport = $0
         }
@@ -132,6 +178,8 @@ public final class ConnectAttempt {
     private func end() {
         timer?.cancel()
         timer = nil
+        retry?.cancel()
+        retry = nil
         makeReceiver = nil
         onFailure = nil
         stream = nil
@@ -154,7 +202,7 @@ private final class ConnectRequest {
         unsafe raw.deallocate()
     }
 
-    func submit(to stream: TCPStream, _ address: SocketAddress) throws(SystemError) {
+    func submit(to stream: SystemStream, _ address: SocketAddress) throws(SystemError) {
         unsafe raw.pointee.data = unsafe Unmanaged.passRetained(self).toOpaque()
         let status = unsafe address.withSockaddr { address, _ in
             unsafe uv_tcp_connect(raw, stream.tcp, address, onConnected)
@@ -171,5 +219,5 @@ private final class ConnectRequest {
 }
 
 private func onConnected(_ request: UnsafeMutablePointer<uv_connect_t>?, _ status: CInt) {
-    unsafe ConnectRequest.reclaim(request!).didConnect(status)
+    unsafe ConnectRequest.reclaim(request!).didConnect(status, "uv_tcp_connect")
 }

@@ -118,7 +118,7 @@ extension LoopCore {
         if let memory {
             listener.begin(.memory(try memory.listen(listener)))
         } else {
-            listener.begin(.tcp(try ListenerHandle(listener)))
+            listener.begin(.system(try ListenerHandle(listener)))
         }
         return listener
     }

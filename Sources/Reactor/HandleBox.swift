@@ -29,6 +29,7 @@ class HandleBox {
     /// callback that follows.
     final var isGivingRoom = false
     final var closeAfterRoom = false
+    final var streamKind = StreamKind.tcp
     /// The descriptor, once it was asked for.
     final var knownDescriptor: CInt = -1
 

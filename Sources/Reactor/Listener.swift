@@ -20,7 +20,7 @@ public final class Listener {
     private var drainDeadline: Scheduled?
 
     enum Backend {
-        case tcp(ListenerHandle)
+        case system(ListenerHandle)
         case memory(MemoryListener)
     }
 
@@ -81,7 +81,7 @@ public final class Listener {
         makeReceiver = nil
         isPaused = false
         switch backend.take() {
-        case .tcp(let handle): handle.stop()
+        case .system(let handle): handle.stop()
         case .memory(let listener): listener.stop()
         case nil: break
         }
@@ -196,7 +196,7 @@ public final class Listener {
 
     private func resume() {
         switch backend {
-        case .tcp(let handle): handle.resumeAccepting()
+        case .system(let handle): handle.resumeAccepting()
         case .memory(let listener): listener.resumeAccepting()
         case nil: break
         }

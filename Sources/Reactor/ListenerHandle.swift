@@ -1,4 +1,4 @@
-// A listening TCP socket. libuv watches it for clients; accepting is done here, because libuv's own way differs between
+// A listening socket, TCP or Unix. libuv watches it for clients; accepting is done here, because libuv's own way differs between
 // versions where it matters most, and hides what it does:
 //
 //   * With no descriptor left it accepts and closes every client that waits, with the help of a spare descriptor, and
@@ -10,19 +10,12 @@
 
 internal import CLibUV
 internal import CReactor
-#if canImport(Glibc)
-internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#elseif canImport(Darwin)
-internal import Darwin
-#endif
 
 /// Accepts for a `Listener` on a real socket.
 final class ListenerHandle: HandleBox, LiveHandle {
     private var listener: Listener?
     /// The listening socket, which libuv only watches and which is closed here.
-    private let socket: CInt
+    private let socket: ListeningSocket
     private var isWatching = false
     private var retry: Scheduled?
     private var retryDelay = ListenerHandle.firstRetry
@@ -33,65 +26,38 @@ final class ListenerHandle: HandleBox, LiveHandle {
     private static let mostAccepts = 256
 
     /// Listens for `listener`, whose address is replaced by the one that the system gave.
-    init(_ listener: Listener) throws(SystemError) {
+    convenience init(_ listener: Listener) throws(SystemError) {
         let address = listener.localAddress
-        let socket = try Self.listeningSocket(listener.options, address)
+        let socket = try ListeningSocket.make(listener.options, address)
+        do throws(SystemError) {
+            try self.init(listener, socket)
+        } catch {
+            socket.close()
+            throw SystemError(error.code, call: error.call, address: address)
+        }
+    }
+
+    /// Listens for `listener` on a socket that is the caller's again if this throws.
+    init(_ listener: Listener, _ socket: ListeningSocket) throws(SystemError) {
         self.socket = socket
         self.listener = listener
         let loop = unsafe listener.core.raw
-        do throws(SystemError) {
-            unsafe try super.init(UV_POLL, on: listener.core, "uv_poll_init") {
-                unsafe uv_poll_init(loop, $0.assumingMemoryBound(to: uv_poll_t.self), socket)
-            }
-        } catch {
-            creactor_close(socket)
-            throw SystemError(error.code, call: error.call, address: address)
+        unsafe try super.init(UV_POLL, on: listener.core, "uv_poll_init") {
+            unsafe uv_poll_init(loop, $0.assumingMemoryBound(to: uv_poll_t.self), socket.descriptor)
         }
         do throws(SystemError) {
-            listener.localAddress = try Self.address(of: socket) ?? address
+            if let bound = try SocketName.find(socket.descriptor, remote: false) { listener.localAddress = bound }
         } catch {
             // Nobody could be told where it listens.
-            stop()
-            throw SystemError(error.code, call: error.call, address: address)
+            self.listener = nil
+            close()
+            throw error
         }
         watch()
     }
 
-    private static func listeningSocket(
-        _ options: ListenerOptions,
-        _ address: SocketAddress
-    ) throws(SystemError) -> CInt {
-        var call: UnsafePointer<CChar>?
-        let socket = unsafe address.withSockaddr {
-            unsafe creactor_bound_socket($0, CInt($1), options.reusePort ? 1 : 0, &call)
-        }
-        // SAFETY: on failure the call is named by a literal of the C code.
-        guard socket >= 0 else {
-            throw SystemError(status: socket, call: unsafe String(cString: call!), address: address)
-        }
-        #if os(Linux)
-        // An accepted socket has what its listener has, which saves a system call for each connection.
-        let status = options.connection.apply(to: socket)
-        #else
-        let status: CInt = 0
-        #endif
-        let listening = status < 0 ? status : creactor_listen(socket, CInt(clamping: options.backlog))
-        guard listening >= 0 else {
-            creactor_close(socket)
-            throw SystemError(status: listening, call: status < 0 ? "setsockopt" : "listen", address: address)
-        }
-        return socket
-    }
-
-    private static func address(of socket: CInt) throws(SystemError) -> SocketAddress? {
-        var storage = sockaddr_storage()
-        var length = CInt(MemoryLayout<sockaddr_storage>.size)
-        // SAFETY: the storage is as large as any address, and its length goes with it.
-        try check(unsafe creactor_socket_name(socket, &storage, &length), "getsockname")
-        return unsafe withUnsafePointer(to: &storage) {
-            unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe SocketAddress($0) }
-        }
-    }
+    /// The socket's descriptor, which is closed here alone.
+    var descriptor: CInt { socket.descriptor }
 
     private var poll: UnsafeMutablePointer<uv_poll_t> { unsafe raw.assumingMemoryBound(to: uv_poll_t.self) }
 
@@ -117,7 +83,7 @@ final class ListenerHandle: HandleBox, LiveHandle {
         stopWatching()
         close()
         // libuv forgets a descriptor as soon as it stops watching it.
-        creactor_close(socket)
+        socket.close()
     }
 
     /// The limit is no longer reached.
@@ -131,7 +97,7 @@ final class ListenerHandle: HandleBox, LiveHandle {
             // Accepting calls users' code, which may close the listener.
             guard let listener, isWatching else { return }
             guard listener.mayAccept() else { return stopWatching() }
-            let descriptor = creactor_accept(socket)
+            let descriptor = creactor_accept(socket.descriptor)
             if descriptor == -EAGAIN { return }
             do throws(SystemError) {
                 if descriptor < 0 { throw SystemError(status: descriptor, call: "accept") }
@@ -143,26 +109,27 @@ final class ListenerHandle: HandleBox, LiveHandle {
     }
 
     private func adopt(_ descriptor: CInt, for listener: Listener) throws(SystemError) {
-        let stream: TCPStream
+        let stream: SystemStream
         do throws(SystemError) {
-            stream = try unsafe TCPStream(on: core)
+            stream = try unsafe SystemStream(StreamKind(listener.localAddress.family), on: core)
         } catch {
             breakOff(descriptor)
             throw error
         }
-        let status = unsafe uv_tcp_open(stream.tcp, descriptor)
-        guard status >= 0 else {
+        do throws(SystemError) {
+            try stream.open(descriptor)
+        } catch {
             // The descriptor is still ours.
             stream.close()
             breakOff(descriptor)
-            throw SystemError(status: status, call: "uv_tcp_open")
+            throw error
         }
         #if !os(Linux)
         // What cannot be set on a client that has gone is of no use to it either.
-        _ = listener.options.connection.apply(to: descriptor)
+        try? stream.apply(listener.options.connection)
         #endif
         retryDelay = Self.firstRetry
-        listener.didAccept(.tcp(stream)) { stream.transport = $0 }
+        listener.didAccept(.system(stream)) { stream.transport = $0 }
     }
 
     /// Closes a connection that nobody will serve, with a reset: an end would look like an answer.

@@ -28,7 +28,9 @@ final class MemoryNetwork {
     }
 
     func listen(_ listener: Listener) throws -> MemoryListener {
-        if listener.localAddress.port == 0 { listener.localAddress.port = freePort() }
+        if listener.localAddress.port == 0 && listener.localAddress.family != .unix {
+            listener.localAddress.port = freePort()
+        }
         let address = listener.localAddress
         guard listeners[address] == nil else { throw SystemError(.addressInUse, call: "bind", address: address) }
         let memory = MemoryListener(listener, self)
@@ -56,8 +58,9 @@ final class MemoryNetwork {
                 attempt.fail(SystemError(.connectionRefused, call: "uv_tcp_connect", address: address))
                 return
             }
-            var local = wanted ?? address
-            if wanted == nil || local.port == 0 { local.port = freePort() }
+            // As on Unix sockets, a client has no name there.
+            var local = address.family == .unix ? SocketAddress.unnamedUnix : wanted ?? address
+            if local.family != .unix && (wanted == nil || local.port == 0) { local.port = freePort() }
             let client = MemoryStream(self, local: local, remote: address)
             let server = MemoryStream(self, local: address, remote: local)
             client.connect(to: server)

@@ -106,6 +106,9 @@ package final class StreamChannel: Receiver, StreamProtocol {
 
     package func connectionMade(_ transport: StreamTransport, on loop: isolated EventLoop) {
         heldTransport = transport
+        // The ends of a pipe have one direction.
+        isAtEnd = transport.readingEnd == .reached
+        endSent = transport.writingEnd == .sent
         transport.pauseReadingHere()
         onMade.take()?(self)
     }
@@ -284,6 +287,7 @@ package final class StreamChannel: Receiver, StreamProtocol {
 
     private var reasonNotToWrite: any Error {
         guard let transport = heldTransport, !lost, !transport.isClosing else { return reasonOfLoss }
+        if !transport.isWritable { return StreamError.notWritable }
         return transport.writingEnd == .file ? StreamError.sendingFile : StreamError.writeAfterEnd
     }
 
@@ -334,6 +338,18 @@ package final class StreamChannel: Receiver, StreamProtocol {
     }
 
     // MARK: Ending
+
+    /// Gives the descriptor away, with what was read from it and by nobody from here.
+    func detach() throws -> (descriptor: CInt, unread: Bytes?) {
+        if arrival.isOccupied { throw StreamError.busyReader }
+        return (try openTransport().detach(), takeArrived())
+    }
+
+    /// The transport, as long as it is one.
+    package func openTransport() throws -> StreamTransport {
+        guard let transport = heldTransport, !lost, !transport.isClosing else { throw reasonOfLoss }
+        return transport
+    }
 
     /// Why nothing can be read or written any more.
     var reasonOfLoss: any Error { failure ?? heldTransport?.failure ?? StreamError.closed }

@@ -1,4 +1,4 @@
-// The seam between transports and what carries their bytes: real sockets or memory. Two final classes and a switch,
+// The seam between transports and what carries their bytes: the system's streams or memory. Two final classes and a switch,
 // not a protocol, so that calls through it are direct and every figure is measured through it.
 //
 // A driver calls its transport with what happened (`room`, `didReceive`, `didReachEnd`, `didFailReading`,
@@ -6,7 +6,7 @@
 
 /// What carries the bytes of a transport.
 enum StreamDriver {
-    case tcp(TCPStream)
+    case system(SystemStream)
     case memory(MemoryStream)
     /// Nothing any more: the connection is closed.
     case none
@@ -16,7 +16,7 @@ enum StreamDriver {
     /// Does nothing if it is doing so.
     func startReading() throws(SystemError) {
         switch self {
-        case .tcp(let stream): try stream.startReading()
+        case .system(let stream): try stream.startReading()
         case .memory(let stream): stream.startReading()
         case .none: break
         }
@@ -26,7 +26,7 @@ enum StreamDriver {
     @inline(__always)
     func tryWrite(_ bytes: UnsafeRawBufferPointer) -> Int {
         switch self {
-        case .tcp(let stream): unsafe stream.tryWrite(bytes)
+        case .system(let stream): unsafe stream.tryWrite(bytes)
         case .memory(let stream): unsafe stream.tryWrite(bytes)
         case .none: Int(SystemError.Code.brokenPipe.rawValue)
         }
@@ -35,7 +35,7 @@ enum StreamDriver {
     /// The same for several buffers, in one call where the system can.
     func tryWrite(_ buffers: ArraySlice<Bytes>) -> Int {
         switch self {
-        case .tcp(let stream): stream.tryWrite(buffers)
+        case .system(let stream): stream.tryWrite(buffers)
         case .memory(let stream): stream.tryWrite(buffers)
         case .none: Int(SystemError.Code.brokenPipe.rawValue)
         }
@@ -46,7 +46,7 @@ enum StreamDriver {
     /// One such call at a time.
     func write(_ buffers: [Bytes]) throws(SystemError) {
         switch self {
-        case .tcp(let stream): try stream.write(buffers)
+        case .system(let stream): try stream.write(buffers)
         case .memory(let stream): stream.write(buffers)
         case .none: break
         }
@@ -55,7 +55,7 @@ enum StreamDriver {
     /// Sends the end of the stream; `didShutDown` follows.
     func shutDown() throws(SystemError) {
         switch self {
-        case .tcp(let stream): try stream.shutDown()
+        case .system(let stream): try stream.shutDown()
         case .memory(let stream): stream.shutDown()
         case .none: break
         }
@@ -66,7 +66,7 @@ enum StreamDriver {
     /// With `reset` the peer is told that the connection broke.
     func close(reset: Bool) {
         switch self {
-        case .tcp(let stream): stream.close(reset: reset)
+        case .system(let stream): stream.close(reset: reset)
         case .memory(let stream): stream.close(reset: reset)
         case .none: break
         }
@@ -75,7 +75,7 @@ enum StreamDriver {
     /// The address of one end, while the connection is open.
     func address(remote: Bool) -> SocketAddress? {
         switch self {
-        case .tcp(let stream): stream.address(remote: remote)
+        case .system(let stream): stream.address(remote: remote)
         case .memory(let stream): remote ? stream.remoteAddress : stream.localAddress
         case .none: nil
         }
@@ -83,6 +83,6 @@ enum StreamDriver {
 
     /// Applies a setting of the connection.
     func apply(_ options: StreamOptions) throws(SystemError) {
-        if case .tcp(let stream) = self { try stream.apply(options) }
+        if case .system(let stream) = self { try stream.apply(options) }
     }
 }

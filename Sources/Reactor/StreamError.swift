@@ -20,6 +20,12 @@ public enum StreamError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The stream has ended within what was asked for. `partial` is what there was of it, which was taken out; `expected`
     /// is how many bytes were asked for, or nil if it was a separator.
     case incompleteRead(partial: Bytes, expected: Int?)
+    /// It is the reading end of a pipe.
+    case notWritable
+    /// Bytes that were written wait to be sent, so that the connection cannot be given away.
+    case unsentBytes
+    /// The connection is one in memory.
+    case hasNoDescriptor
 
     /// What happened, in one sentence.
     public var description: String {
@@ -34,6 +40,9 @@ public enum StreamError: Error, Hashable, Sendable, CustomStringConvertible {
             "The stream ended after \(partial.count) of the \(expected) bytes that were to be read."
         case .incompleteRead(let partial, nil):
             "The stream ended \(partial.count) bytes after the last separator."
+        case .notWritable: "The connection is the reading end of a pipe, to which nothing can be written."
+        case .unsentBytes: "Bytes that were written wait to be sent; wait for that before you give the connection away."
+        case .hasNoDescriptor: "The connection is one in memory and has no descriptor."
         }
     }
 }

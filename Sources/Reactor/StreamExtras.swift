@@ -25,6 +25,10 @@ final class StreamExtras {
     var closeDeadline: Scheduled?
     /// The memory that a buffered protocol reads into.
     var activeBuffer: ReadBuffer?
+    /// What notices that nobody reads from a pipe any more.
+    var readerWatch: ReaderWatch?
+    /// Run when the descriptor is closed.
+    var afterClose: (() -> Void)?
     /// The addresses that were asked for.
     var localAddress: SocketAddress?
     var remoteAddress: SocketAddress?

@@ -40,7 +40,7 @@ public struct StreamOptions: Sendable, Hashable {
 
     func validate() { _ = writeMarks }
 
-    /// Sets what concerns the socket.
+    /// Sets what concerns a TCP socket.
     ///
     /// Returns 0 or a negative errno value.
     func apply(to descriptor: CInt) -> CInt {
@@ -69,6 +69,31 @@ public struct ListenerOptions: Sendable, Hashable {
 
     /// The settings of the connections that are accepted.
     public var connection = StreamOptions()
+
+    /// What concerns the file of a Unix socket.
+    public var unix = UnixListenerOptions()
+
+    /// The defaults.
+    public init() {}
+}
+
+/// What becomes of the file of a Unix socket; an abstract name has none.
+public struct UnixListenerOptions: Sendable, Hashable {
+    /// Remove a socket that is at the path already, such as one that a program left which was killed.
+    ///
+    /// Nothing but a socket is ever removed: for any other file listening fails with ``SystemError/Code/addressInUse``.
+    /// Whether somebody still listens there is not asked: who does loses its clients to the new listener.
+    public var replacesExisting = true
+
+    /// Who may connect, as the file's permissions, such as `0o600`; nil leaves it to the process's mask.
+    ///
+    /// They are set before anybody can connect. On Linux connecting takes the permission to write.
+    public var permissions: UInt16?
+
+    /// Remove the file when the listener is closed, if it is still the one that it made.
+    ///
+    /// The corresponding asyncio name is the argument `cleanup_socket`.
+    public var removesOnClose = true
 
     /// The defaults.
     public init() {}

@@ -1,4 +1,4 @@
-// The requests of a TCP stream: each holds one reference to itself from submit to callback (rule 4), and the bytes that
+// The requests of a stream: each holds one reference to itself from submit to callback (rule 4), and the bytes that
 // libuv reads belong to the request (rule 5).
 
 internal import CLibUV
@@ -11,7 +11,7 @@ final class WriteRequest {
     // SAFETY: lives as long as this object, which is at least until the callback.
     private let raw: UnsafeMutablePointer<uv_write_t>
     private var buffers: [Bytes] = []
-    private var stream: TCPStream?
+    private var stream: SystemStream?
 
     init() {
         unsafe raw = UnsafeMutableRawPointer.allocate(byteCount: uv_req_size(UV_WRITE), alignment: 16)
@@ -22,7 +22,7 @@ final class WriteRequest {
         unsafe raw.deallocate()
     }
 
-    func submit(_ buffers: [Bytes], to stream: TCPStream) throws(SystemError) {
+    func submit(_ buffers: [Bytes], to stream: SystemStream) throws(SystemError) {
         assert(self.stream == nil, "a write request is submitted while it is under way")
         self.buffers = buffers
         self.stream = stream
@@ -34,7 +34,7 @@ final class WriteRequest {
         throw SystemError(status: status, call: "uv_write")
     }
 
-    fileprivate static func reclaim(_ raw: UnsafeMutablePointer<uv_write_t>) -> TCPStream? {
+    fileprivate static func reclaim(_ raw: UnsafeMutablePointer<uv_write_t>) -> SystemStream? {
         // SAFETY: this takes back the reference that `submit` gave, once: in the callback, or if there is none.
         let request = unsafe Unmanaged<WriteRequest>.fromOpaque(raw.pointee.data!).takeRetainedValue()
         request.buffers = []
@@ -46,7 +46,7 @@ final class WriteRequest {
 @safe
 final class ShutdownRequest {
     private let raw: UnsafeMutablePointer<uv_shutdown_t>
-    private var stream: TCPStream?
+    private var stream: SystemStream?
 
     init() {
         unsafe raw = UnsafeMutableRawPointer.allocate(byteCount: uv_req_size(UV_SHUTDOWN), alignment: 16)
@@ -57,7 +57,7 @@ final class ShutdownRequest {
         unsafe raw.deallocate()
     }
 
-    func submit(to stream: TCPStream) throws(SystemError) {
+    func submit(to stream: SystemStream) throws(SystemError) {
         self.stream = stream
         unsafe raw.pointee.data = unsafe Unmanaged.passRetained(self).toOpaque()
         let status = unsafe uv_shutdown(raw, stream.stream, onShutDown)
@@ -66,7 +66,7 @@ final class ShutdownRequest {
         throw SystemError(status: status, call: "uv_shutdown")
     }
 
-    fileprivate static func reclaim(_ raw: UnsafeMutablePointer<uv_shutdown_t>) -> TCPStream? {
+    fileprivate static func reclaim(_ raw: UnsafeMutablePointer<uv_shutdown_t>) -> SystemStream? {
         // SAFETY: as for a write.
         unsafe Unmanaged<ShutdownRequest>.fromOpaque(raw.pointee.data!).takeRetainedValue().stream.take()
     }

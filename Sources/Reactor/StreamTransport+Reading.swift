@@ -77,8 +77,9 @@ extension StreamTransport {
         do {
             let buffer = try core.withLoop { try core.crossings.buffer(receiver, self, $0) }
             guard buffer.position < buffer.capacity else { throw LoopError.emptyReadBuffer }
-            // The protocol may have closed or paused in the call.
+            // The protocol may have closed or paused in the call, or handed the connection to another.
             guard wantsReading && phase == .open else { return unsafe noRoom() }
+            guard self.receiver?.buffered === receiver else { return unsafe room() }
             activeBuffer = buffer
             // SAFETY: `activeBuffer` keeps the memory alive until the read has ended (rule 5 of HandleBox.swift).
             return unsafe UnsafeMutableRawBufferPointer(

@@ -165,7 +165,9 @@ extension StreamTransport {
             writingEnd == .open,
             writingEnd == .file
                 ? "write(_:) while a file is being sent: wait until it is sent."
-                : "write(_:) after writeEOF(): the end of the stream has been sent or is about to be."
+                : isWritable
+                    ? "write(_:) after writeEOF(): the end of the stream has been sent or is about to be."
+                    : "write(_:) to the reading end of a pipe."
         )
         return true
     }
@@ -207,8 +209,12 @@ extension StreamTransport {
     private func sendEnd() {
         guard writingEnd == .requested else { return }
         writingEnd = .submitted
-        // A peer that never hears of the end would wait for it.
-        do { try driver.shutDown() } catch { fail(error) }
+        do {
+            try driver.shutDown()
+        } catch {
+            // A terminal has no such end. Any other peer would wait for it.
+            if error.code == .notSupported { didShutDown(0) } else { fail(error) }
+        }
     }
 
     // MARK: What the driver reports

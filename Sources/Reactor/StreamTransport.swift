@@ -55,7 +55,12 @@ public final class StreamTransport {
     private var extras: StreamExtras?
     var driver = StreamDriver.none {
         didSet {
-            if case .tcp(let stream) = driver { descriptor = stream.descriptor } else { descriptor = -1 }
+            // Of what is no socket the short way of writing knows nothing.
+            if case .system(let stream) = driver, stream.streamKind.isSocket {
+                descriptor = stream.descriptor
+            } else {
+                descriptor = -1
+            }
         }
     }
     private(set) var receiver: Receiver?
@@ -67,7 +72,7 @@ public final class StreamTransport {
     /// A number that no other connection of this loop has, in the order in which they were made.
     public let number: UInt64
 
-    /// The descriptor of a TCP driver, which libuv owns and which is open as long as `phase` is; or -1.
+    /// The descriptor of a socket, which libuv owns and which is open as long as `phase` is; or -1.
     private(set) var descriptor: CInt = -1
     /// The place in the listener's list of connections.
     var indexInListener: Int32 = 0
@@ -124,7 +129,7 @@ public final class StreamTransport {
         StreamChannel.Addresses(local: driver.address(remote: false), remote: driver.address(remote: true))
     }
 
-    private func withExtras(_ change: (StreamExtras) -> Void) {
+    func withExtras(_ change: (StreamExtras) -> Void) {
         let all = extras ?? StreamExtras()
         extras = all
         change(all)
@@ -224,15 +229,30 @@ public final class StreamTransport {
     ///
     /// The driver is set.
     func begin(with receiver: Receiver) {
-        self.receiver = receiver
-        unsafe hotReceiver = Unmanaged.passUnretained(receiver)
-        way = receiver.buffered != nil ? .buffered : core.timesCallbacks ? .timed : .plain
+        install(receiver)
         do {
             try core.withLoop { try core.crossings.made(receiver.base, self, $0) }
         } catch {
             protocolFailed(error, in: "connectionMade")
         }
         startDriverReadingIfWanted()
+    }
+
+    private func install(_ receiver: Receiver) {
+        self.receiver = receiver
+        unsafe hotReceiver = Unmanaged.passUnretained(receiver)
+        way = receiver.buffered != nil ? .buffered : core.timesCallbacks ? .timed : .plain
+    }
+
+    /// Gives the connection to another protocol.
+    func replaceReceiver(_ next: Receiver) {
+        core.requireHere("StreamTransport")
+        guard phase != .closed, let previous = receiver else { return }
+        // Its method may be the one that calls, and nothing else holds it.
+        let site = CallSite(file: #fileID, line: #line)
+        _ = core.scheduleSoon({ withExtendedLifetime(previous) {} }, site: site)
+        activeBuffer = nil
+        install(next)
     }
 
     /// The driver is gone: the last thing that happens to a transport.
@@ -245,6 +265,8 @@ public final class StreamTransport {
             extras.closeDeadline = nil
             extras.activeBuffer = nil
             extras.onSent.take()?()
+            extras.readerWatch.take()?.stop()
+            extras.afterClose.take()?()
         }
         driver = .none
         let listener = listener.take()

@@ -120,6 +120,8 @@ extension SystemError.Code {
     public static var badDescriptor: Self { .init(rawValue: UV_EBADF.rawValue) }
     /// An address of another family than the socket's (libuv: `UV_EAFNOSUPPORT`).
     public static var familyNotSupported: Self { .init(rawValue: UV_EAFNOSUPPORT.rawValue) }
+    /// Something that the system, or this kind of descriptor, does not do (libuv: `UV_ENOTSUP`).
+    public static var notSupported: Self { .init(rawValue: UV_ENOTSUP.rawValue) }
     /// No route to the host (libuv: `UV_EHOSTUNREACH`).
     public static var hostUnreachable: Self { .init(rawValue: UV_EHOSTUNREACH.rawValue) }
     /// The address is of a family that does not fit, or that this machine does not have (libuv: `UV_EAFNOSUPPORT`).

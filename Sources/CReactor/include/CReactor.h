@@ -218,4 +218,6 @@ int creactor_name_status(int error);
 static inline int creactor_kind_stream(void) { return SOCK_STREAM; }
 static inline int creactor_kind_datagram(void) { return SOCK_DGRAM; }
 
+#include "Descriptors.h"
+
 #endif

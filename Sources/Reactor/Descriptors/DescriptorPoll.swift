@@ -22,7 +22,7 @@ public enum Readiness: Sendable, Hashable {
 }
 
 /// A mistake in the use of a descriptor, or its end.
-public enum DescriptorError: Error, Hashable, Sendable, CustomStringConvertible {
+public enum ReadinessError: Error, Hashable, Sendable, CustomStringConvertible {
     /// A connection, a listener or a datagram socket of this loop has the descriptor.
     case owned(CInt)
     /// It is a regular file or a directory, which is always ready: there is nothing to wait for.
@@ -64,16 +64,16 @@ final class DescriptorWatches {
 
     /// A handle that takes the descriptor over, keeps it when nobody waits, and closes it at its end.
     func keptPoll(_ descriptor: CInt, on core: LoopCore) throws -> DescriptorPoll {
-        if polls[descriptor] != nil { throw DescriptorError.owned(descriptor) }
+        if polls[descriptor] != nil { throw ReadinessError.owned(descriptor) }
         try requireWatchable(descriptor, on: core)
         return try DescriptorPoll(descriptor, on: core, isKept: true)
     }
 
     private func requireWatchable(_ descriptor: CInt, on core: LoopCore) throws {
         let status = creactor_check_watchable(descriptor)
-        if status == SystemError.Code.operationNotPermitted.rawValue { throw DescriptorError.alwaysReady(descriptor) }
+        if status == SystemError.Code.operationNotPermitted.rawValue { throw ReadinessError.alwaysReady(descriptor) }
         try check(status, "fstat(\(descriptor))")
-        if core.owns(descriptor) { throw DescriptorError.owned(descriptor) }
+        if core.owns(descriptor) { throw ReadinessError.owned(descriptor) }
     }
 
     fileprivate func forget(_ descriptor: CInt) { polls[descriptor] = nil }
@@ -111,7 +111,7 @@ final class DescriptorPoll: HandleBox, LiveHandle {
             if readiness == .readable { reader = previous } else { writer = previous }
             throw error
         }
-        if watch != nil { previous?.end(DescriptorError.replaced) }
+        if watch != nil { previous?.end(ReadinessError.replaced) }
     }
 
     /// Watches for what is wanted.

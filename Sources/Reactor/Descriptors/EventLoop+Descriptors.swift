@@ -18,8 +18,8 @@ extension EventLoop {
     ///   - readiness: What to wait for; both directions may be watched at a time.
     ///   - body: An error that it throws goes to ``Configuration/onIssue``.
     /// - Returns: The watch; it goes on if this is dropped.
-    /// - Throws: ``DescriptorError/owned(_:)`` for a descriptor of a connection of this loop,
-    ///   ``DescriptorError/alwaysReady(_:)`` for regular files and directories; ``SystemError``, such as
+    /// - Throws: ``ReadinessError/owned(_:)`` for a descriptor of a connection of this loop,
+    ///   ``ReadinessError/alwaysReady(_:)`` for regular files and directories; ``SystemError``, such as
     ///   ``SystemError/Code/badDescriptor``; ``LoopError/loopClosed``.
     ///
     /// The corresponding asyncio names are `loop.add_reader` and `loop.add_writer`; the corresponding libuv call is
@@ -44,7 +44,7 @@ extension EventLoop {
     /// ``watch(_:for:_:)``.
     ///
     /// - Throws: `CancellationError` as soon as the task is cancelled; the descriptor is then watched no more.
-    ///   ``DescriptorError/busy(_:_:)`` if somebody else waits for the same, ``DescriptorError/replaced`` if a watch took
+    ///   ``ReadinessError/busy(_:_:)`` if somebody else waits for the same, ``ReadinessError/replaced`` if a watch took
     ///   its place; and as ``watch(_:for:_:)``.
     ///
     /// The corresponding asyncio name is `loop.add_reader`.
@@ -117,7 +117,7 @@ extension LoopCore {
 extension DescriptorPoll {
     /// Waits until the descriptor is ready.
     func wait(for readiness: Readiness, on loop: isolated EventLoop) async throws {
-        if self[readiness]?.isWaitedFor == true { throw DescriptorError.busy(descriptor, readiness) }
+        if self[readiness]?.isWaitedFor == true { throw ReadinessError.busy(descriptor, readiness) }
         let park = ExplainedPark(on: loop, .text(readiness == .readable ? "a readable descriptor" : "a writable one"))
         let watch = unsafe DescriptorWatch(core, self, readiness, nil, park)
         try set(watch, for: readiness)

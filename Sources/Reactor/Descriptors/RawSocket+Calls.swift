@@ -5,7 +5,7 @@ extension RawSocket {
     /// sends.
     ///
     /// - Throws: `CancellationError` as soon as the task is cancelled, when nothing was received. ``SystemError``,
-    ///   ``DescriptorError/closed``; ``DescriptorError/busy(_:_:)`` while another task waits to receive.
+    ///   ``ReadinessError/closed``; ``ReadinessError/busy(_:_:)`` while another task waits to receive.
     ///
     /// The corresponding asyncio name is `loop.sock_recv`.
     public func receive(upTo count: Int = 65_536) async throws -> Bytes {

@@ -75,8 +75,8 @@ public final class RawSocket: Sendable {
     ///
     /// From here on nobody else may read, write or close it. If this throws, it is the caller's still.
     ///
-    /// - Throws: ``DescriptorError/owned(_:)`` if a connection of the loop has it,
-    ///   ``DescriptorError/alwaysReady(_:)`` for a
+    /// - Throws: ``ReadinessError/owned(_:)`` if a connection of the loop has it,
+    ///   ``ReadinessError/alwaysReady(_:)`` for a
     ///   regular file, ``SystemError``, ``LoopError/loopClosed``.
     public init(adopting descriptor: CInt, on loop: isolated EventLoop) throws {
         let core = unsafe loop.core
@@ -86,7 +86,7 @@ public final class RawSocket: Sendable {
 
     deinit { close() }
 
-    /// Closes the socket: who waits gets ``DescriptorError/closed``.
+    /// Closes the socket: who waits gets ``ReadinessError/closed``.
     ///
     /// Any thread; returns at once. Idempotent.
     public func close() {
@@ -97,7 +97,7 @@ public final class RawSocket: Sendable {
 
     /// Calls `body` with the descriptor, on the loop, for settings such as those of `setsockopt`.
     ///
-    /// - Throws: ``DescriptorError/closed``, and what `body` throws.
+    /// - Throws: ``ReadinessError/closed``, and what `body` throws.
     public func withDescriptor<Value: Sendable>(_ body: @Sendable (CInt) throws -> Value) async throws -> Value {
         try await Self.withDescriptor(bound, body, on: bound.loop)
     }
@@ -144,14 +144,14 @@ final class RawSocketState {
 
     func openDescriptor() throws -> CInt {
         // A loop that has closed has closed the handle.
-        guard !isClosed, poll.phase == .open else { throw DescriptorError.closed }
+        guard !isClosed, poll.phase == .open else { throw ReadinessError.closed }
         return poll.descriptor
     }
 
     func close() {
         guard !isClosed else { return }
         isClosed = true
-        poll.stop(DescriptorError.closed)
+        poll.stop(ReadinessError.closed)
     }
 
     /// Makes a call until it need not wait.

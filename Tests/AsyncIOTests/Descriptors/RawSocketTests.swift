@@ -41,7 +41,7 @@ extension AsyncIOTests {
                     #expect(String(decoding: text, as: UTF8.self) == "got it")
                     socket.close()
                     socket.close()
-                    #expect(await failure { try await socket.receive() } as? DescriptorError == .closed)
+                    #expect(await failure { try await socket.receive() } as? ReadinessError == .closed)
                 }
             }
         }
@@ -71,7 +71,7 @@ extension AsyncIOTests {
                     for number in 0..<20 {
                         let first = spawn { try await one.receive() }
                         await turns(2, on: loop)
-                        #expect(await failure { try await one.receive() } is DescriptorError)
+                        #expect(await failure { try await one.receive() } is ReadinessError)
                         first.cancel()
                         let second = spawn { try await one.receive() }
                         #expect(await errorOf { _ = try await first.value } == "CancellationError")
@@ -133,9 +133,9 @@ extension AsyncIOTests {
                     let sending = spawn { try await one.sendAll(Bytes(noise(1_500_000))) }
                     await turns(4, on: loop)
                     try await onThePool { one.close() }
-                    #expect(await failure { try await receiving.value } as? DescriptorError == .closed)
+                    #expect(await failure { try await receiving.value } as? ReadinessError == .closed)
                     let error = try #require(await failure { try await sending.value } as? PartialSendError)
-                    #expect(error.reason as? DescriptorError == .closed)
+                    #expect(error.reason as? ReadinessError == .closed)
                     // What it had received and not read makes no difference to the peer, who gets the rest or a reset.
                     var end = "ok"
                     while end == "ok" {
@@ -179,10 +179,10 @@ extension AsyncIOTests {
             try await onNetwork(.sockets) { loop in
                 try await withRawPair(on: loop) { one, other in
                     let descriptor = try await one.withDescriptor { $0 }
-                    #expect(throws: DescriptorError.owned(descriptor)) { try RawSocket(adopting: descriptor, on: loop) }
-                    #expect(throws: DescriptorError.owned(descriptor)) { try loop.watch(descriptor, for: .readable) {} }
+                    #expect(throws: ReadinessError.owned(descriptor)) { try RawSocket(adopting: descriptor, on: loop) }
+                    #expect(throws: ReadinessError.owned(descriptor)) { try loop.watch(descriptor, for: .readable) {} }
                     let file = unsafe open(#filePath, O_RDONLY)
-                    #expect(throws: DescriptorError.alwaysReady(file)) { try RawSocket(adopting: file, on: loop) }
+                    #expect(throws: ReadinessError.alwaysReady(file)) { try RawSocket(adopting: file, on: loop) }
                     close(file)
                     #expect(throws: SystemError.self) { try RawSocket(adopting: 1_000_000, on: loop) }
                     try await one.sendAll("fine")

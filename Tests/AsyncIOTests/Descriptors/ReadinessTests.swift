@@ -50,11 +50,11 @@ extension AsyncIOTests {
                 let pipe = try TestPipe()
                 let waiting = spawn { try await loop.readable(pipe.reader) }
                 await turns(2, on: loop)
-                let busy = DescriptorError.busy(pipe.reader, .readable)
-                #expect(await failure { try await loop.readable(pipe.reader) } as? DescriptorError == busy)
+                let busy = ReadinessError.busy(pipe.reader, .readable)
+                #expect(await failure { try await loop.readable(pipe.reader) } as? ReadinessError == busy)
                 let watch = try loop.watch(pipe.reader, for: .readable) {}
-                #expect(await failure { try await waiting.value } as? DescriptorError == .replaced)
-                #expect(await failure { try await loop.readable(pipe.reader) } as? DescriptorError == busy)
+                #expect(await failure { try await waiting.value } as? ReadinessError == .replaced)
+                #expect(await failure { try await loop.readable(pipe.reader) } as? ReadinessError == busy)
                 #expect(watch.cancel())
                 pipe.write("x")
                 try await loop.readable(pipe.reader)

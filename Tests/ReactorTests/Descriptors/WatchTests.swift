@@ -170,7 +170,7 @@ extension ReactorTests {
                     // The client's, the server's, and those of both listening sockets: all that are open are owned.
                     var owned = 0
                     for number in CInt(3)..<256 where Pair.isInternetSocket(number) {
-                        let error = #expect(throws: DescriptorError.self) {
+                        let error = #expect(throws: ReadinessError.self) {
                             try loop.watch(number, for: .readable) {}
                         }
                         #expect(error == .owned(number))
@@ -188,12 +188,12 @@ extension ReactorTests {
             try perform(on: .system) { loop in
                 for path in [#filePath, "/tmp"] {
                     let file = unsafe open(path, O_RDONLY)
-                    #expect(throws: DescriptorError.alwaysReady(file)) { try loop.watch(file, for: .readable) {} }
+                    #expect(throws: ReadinessError.alwaysReady(file)) { try loop.watch(file, for: .readable) {} }
                     close(file)
                     let error = #expect(throws: SystemError.self) { try loop.watch(file, for: .readable) {} }
                     #expect(error?.code == .badDescriptor)
                 }
-                #expect("\(DescriptorError.alwaysReady(7))".contains("regular file"))
+                #expect("\(ReadinessError.alwaysReady(7))".contains("regular file"))
                 loop.stop()
                 return {}
             }

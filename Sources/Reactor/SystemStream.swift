@@ -1,12 +1,13 @@
-// A connected TCP socket behind a transport: the driver of the real network. See HandleBox.swift for the rules that its
-// memory follows, StreamDriver.swift for what it owes its transport.
+// A stream of the system's behind a transport: a TCP or Unix socket, the end of a pipe, a terminal. All of them are a
+// `uv_stream_t`, and differ in how they are made and in little else. See HandleBox.swift for the rules that its memory
+// follows, StreamDriver.swift for what it owes its transport.
 
 internal import CLibUV
 internal import CReactor
 
-/// One TCP handle of libuv's that carries a connection.
+/// One stream handle of libuv's that carries a connection.
 @safe
-final class TCPStream: HandleBox, LiveHandle {
+final class SystemStream: HandleBox, LiveHandle {
     /// The connection; nil while it is being set up and after it closed.
     var transport: StreamTransport? {
         didSet { unsafe hotTransport = transport.map { unsafe Unmanaged.passUnretained($0) } }
@@ -17,17 +18,42 @@ final class TCPStream: HandleBox, LiveHandle {
     var attempt: ConnectAttempt?
     private var writeRequest: WriteRequest?
 
-    init(on core: LoopCore) throws(SystemError) {
+    /// A handle of the kind, without a descriptor; a terminal's has one.
+    init(_ kind: StreamKind, on core: LoopCore, terminal: CInt = -1) throws(SystemError) {
         let loop = unsafe core.raw
-        unsafe try super.init(UV_TCP, on: core, "uv_tcp_init") {
-            unsafe uv_tcp_init(loop, $0.assumingMemoryBound(to: uv_tcp_t.self))
+        // SAFETY: the memory is as large as its type says.
+        switch kind {
+        case .tcp:
+            unsafe try super.init(UV_TCP, on: core, "uv_tcp_init") {
+                unsafe uv_tcp_init(loop, $0.assumingMemoryBound(to: uv_tcp_t.self))
+            }
+        case .unix, .pipe:
+            unsafe try super.init(UV_NAMED_PIPE, on: core, "uv_pipe_init") {
+                unsafe uv_pipe_init(loop, $0.assumingMemoryBound(to: uv_pipe_t.self), 0)
+            }
+        case .terminal:
+            unsafe try super.init(UV_TTY, on: core, "uv_tty_init") {
+                unsafe uv_tty_init(loop, $0.assumingMemoryBound(to: uv_tty_t.self), terminal, 0)
+            }
+        }
+        streamKind = kind
+    }
+
+    /// Gives the handle its descriptor, which is the caller's again if this throws.
+    func open(_ descriptor: CInt) throws(SystemError) {
+        switch streamKind {
+        case .tcp: try unsafe check(uv_tcp_open(tcp, descriptor), "uv_tcp_open")
+        case .unix, .pipe: try unsafe check(uv_pipe_open(pipe, descriptor), "uv_pipe_open")
+        case .terminal: break
         }
     }
 
-    // SAFETY: a `uv_tcp_t` begins as a `uv_stream_t` does; valid until the close callback.
+    // SAFETY: every kind begins as a `uv_stream_t` does; valid until the close callback.
     @inline(__always)
     var stream: UnsafeMutablePointer<uv_stream_t> { unsafe raw.assumingMemoryBound(to: uv_stream_t.self) }
     var tcp: UnsafeMutablePointer<uv_tcp_t> { unsafe raw.assumingMemoryBound(to: uv_tcp_t.self) }
+    private var pipe: UnsafeMutablePointer<uv_pipe_t> { unsafe raw.assumingMemoryBound(to: uv_pipe_t.self) }
+    private var tty: UnsafeMutablePointer<uv_tty_t> { unsafe raw.assumingMemoryBound(to: uv_tty_t.self) }
 
     // MARK: Reading
 
@@ -88,14 +114,16 @@ final class TCPStream: HandleBox, LiveHandle {
 
     // MARK: Writing
 
-    /// The socket's descriptor, which libuv owns and alone closes.
+    /// The descriptor, which libuv owns and alone closes.
     var descriptor: CInt {
         if knownDescriptor < 0 { _ = unsafe uv_fileno(handle, &knownDescriptor) }
         return knownDescriptor
     }
 
     func tryWrite(_ bytes: UnsafeRawBufferPointer) -> Int {
-        unsafe creactor_send(descriptor, bytes.baseAddress, bytes.count)
+        streamKind.isSocket
+            ? unsafe creactor_send(descriptor, bytes.baseAddress, bytes.count)
+            : unsafe creactor_write(descriptor, bytes.baseAddress, bytes.count)
     }
 
     func tryWrite(_ buffers: ArraySlice<Bytes>) -> Int {
@@ -108,9 +136,18 @@ final class TCPStream: HandleBox, LiveHandle {
         try request.submit(buffers, to: self)
     }
 
+    /// Sends the end of the stream.
+    ///
+    /// A pipe is closed for that; a terminal has no end, and throws.
     func shutDown() throws(SystemError) {
-        try ShutdownRequest().submit(to: self)
+        if streamKind.isSocket { return try ShutdownRequest().submit(to: self) }
+        guard !isReadable else { throw SystemError(status: UV_ENOTSUP.rawValue, call: "uv_shutdown") }
+        close(reset: false)
     }
+
+    /// Whether it can be read from, and written to.
+    var isReadable: Bool { unsafe uv_is_readable(stream) != 0 }
+    var isWritable: Bool { unsafe uv_is_writable(stream) != 0 }
 
     // MARK: Settings and state
 
@@ -133,22 +170,43 @@ final class TCPStream: HandleBox, LiveHandle {
     }
 
     func apply(_ options: StreamOptions) throws(SystemError) {
+        guard streamKind == .tcp else { return }
         let status = options.apply(to: descriptor)
         if status < 0 { throw SystemError(status: status, call: "setsockopt") }
     }
 
     func address(remote: Bool) -> SocketAddress? {
-        guard phase == .open else { return nil }
-        return unsafe SocketName.of(tcp, remote: remote)
+        guard phase == .open, streamKind.isSocket else { return nil }
+        return SocketName.of(descriptor, remote: remote)
+    }
+
+    /// How a terminal treats what is typed.
+    func setTerminalMode(_ mode: TerminalMode) throws(SystemError) {
+        guard streamKind == .terminal, phase == .open else {
+            throw SystemError(status: UV_ENOTTY.rawValue, call: "uv_tty_set_mode")
+        }
+        if mode != .normal { creactor_reset_terminal_at_exit() }
+        try unsafe check(uv_tty_set_mode(tty, mode.native), "uv_tty_set_mode")
+    }
+
+    /// How many columns and rows a terminal has.
+    func windowSize() throws(SystemError) -> (columns: Int, rows: Int) {
+        guard streamKind == .terminal, phase == .open else {
+            throw SystemError(status: UV_ENOTTY.rawValue, call: "uv_tty_get_winsize")
+        }
+        var (columns, rows): (CInt, CInt) = (0, 0)
+        try unsafe check(uv_tty_get_winsize(tty, &columns, &rows), "uv_tty_get_winsize")
+        return (Int(columns), Int(rows))
     }
 
     // MARK: Closing
 
     func close(reset: Bool) {
-        if reset {
+        if reset && streamKind == .tcp {
             // Not `uv_tcp_close_reset`, which refuses once the end of the stream is on its way.
             _ = creactor_linger_zero(descriptor)
         }
+        if streamKind == .terminal && phase == .open { _ = unsafe uv_tty_set_mode(tty, UV_TTY_MODE_NORMAL) }
         if isGivingRoom {
             closeAfterRoom = true
         } else {
@@ -163,7 +221,9 @@ final class TCPStream: HandleBox, LiveHandle {
         if let transport { transport.didClose() } else { attempt?.didFail() }
     }
 
-    override var summary: String { transport.map { "TCP \($0.summary)" } ?? "TCP connection being made" }
+    override var summary: String {
+        transport.map { "\(streamKind) \($0.summary)" } ?? "\(streamKind) connection being made"
+    }
     var closingOrder: Int { 1 }
     var liveTransport: StreamTransport? { transport }
     func closeWithLoop() {
@@ -185,14 +245,14 @@ private func onAllocate(
     _ buffer: UnsafeMutablePointer<uv_buf_t>?
 ) {
     // SAFETY: `data` is the stream, which libuv keeps alive until the close callback (rule 2).
-    unsafe Unmanaged<TCPStream>.fromOpaque(handle!.pointee.data!)._withUnsafeGuaranteedRef {
+    unsafe Unmanaged<SystemStream>.fromOpaque(handle!.pointee.data!)._withUnsafeGuaranteedRef {
         unsafe $0.giveRoom(buffer!)
     }
 }
 
 private func onRead(_ stream: UnsafeMutablePointer<uv_stream_t>?, _ count: Int, _ buffer: UnsafePointer<uv_buf_t>?) {
     // SAFETY: as above.
-    unsafe Unmanaged<TCPStream>.fromOpaque(stream!.pointee.data!)._withUnsafeGuaranteedRef {
+    unsafe Unmanaged<SystemStream>.fromOpaque(stream!.pointee.data!)._withUnsafeGuaranteedRef {
         unsafe $0.didRead(count, buffer)
     }
 }
