@@ -25,7 +25,8 @@ final class Dialer {
 
     private let park: Park
     private let host: String
-    private let port: Int
+    /// None for an address that is no host's.
+    private let port: Int?
     private let options: StreamOptions
     private let how: ConnectOptions
     private var waiting: ArraySlice<SocketAddress>
@@ -40,7 +41,7 @@ final class Dialer {
     /// Prepares to connect to addresses, at least one, in this order.
     init(
         _ host: String,
-        _ port: Int,
+        _ port: Int?,
         at addresses: [SocketAddress],
         _ options: StreamOptions,
         _ how: ConnectOptions,
@@ -58,7 +59,7 @@ final class Dialer {
         var limit: Scheduled?
         if let deadline {
             limit = loop.schedule(at: deadline) { [self] in
-                decide(LoopError.timedOut("Connecting to \(host):\(port)"))
+                decide(LoopError.timedOut("Connecting to \(host)\(port.map { ":\($0)" } ?? "")"))
             }
         }
         defer { limit?.cancel() }
@@ -145,6 +146,6 @@ final class Dialer {
     private var reason: any Error {
         if failures.count == 1 { return failures[0].attempt.error }
         let attempts = failures.sorted { $0.number < $1.number }.map(\.attempt)
-        return ConnectError(host: host, port: port, attempts: attempts)
+        return ConnectError(host: host, port: port ?? 0, attempts: attempts)
     }
 }

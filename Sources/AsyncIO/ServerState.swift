@@ -59,6 +59,17 @@ final class ServerState {
         let listener = try loop.listen(on: address, options: options.listener) { [unowned self] in
             makeChannel(on: loop)
         }
+        keep(listener)
+    }
+
+    func listen(adopting descriptor: CInt, _ loop: isolated EventLoop) throws {
+        let listener = try loop.listen(adopting: descriptor, options: options.listener) { [unowned self] in
+            makeChannel(on: loop)
+        }
+        keep(listener)
+    }
+
+    private func keep(_ listener: Listener) {
         listener.hold()
         listeners.append(listener)
     }

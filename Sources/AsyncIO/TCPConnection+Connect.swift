@@ -63,6 +63,14 @@ extension TCPConnection {
             connecting: connecting,
             timeout: timeout
         )
+        return try await use(connection, body)
+    }
+
+    /// Lets `body` use a connection, and closes it.
+    static func use<Value>(
+        _ connection: TCPConnection,
+        _ body: nonisolated(nonsending) (TCPConnection) async throws -> Value
+    ) async throws -> Value {
         do {
             let value = try await body(connection)
             try await connection.close()

@@ -102,6 +102,17 @@ public final class TCPServer: Sendable {
         return TCPServer(state, on: loop)
     }
 
+    /// A server with one listener, which `begin` makes.
+    static func listen(
+        _ options: ServerOptions,
+        on loop: isolated EventLoop,
+        _ begin: @Sendable (ServerState, isolated EventLoop) throws -> Void
+    ) throws -> TCPServer {
+        let state = ServerState(options, on: loop)
+        try begin(state, loop)
+        return TCPServer(state, on: loop)
+    }
+
     /// Stops accepting.
     ///
     /// Handlers that run go on; ``serve(_:)`` returns when the last has ended. One that waits for something else than its

@@ -10,3 +10,13 @@ enum UnixAddressExample {
         return address
     }
 }
+
+/// `UnixServer`.
+enum UnixServerExample {
+    static func serve() async throws {
+        let server = try await UnixServer.listen(path: "/run/app.sock")
+        try await server.serve { connection in
+            for try await bytes in connection { try await connection.write(bytes) }
+        }
+    }
+}
