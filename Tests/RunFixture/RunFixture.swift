@@ -14,6 +14,7 @@ struct RunFixture {
         .merging(endings) { first, _ in first }
         .merging(signals) { first, _ in first }
         .merging(debugging) { first, _ in first }
+        .merging(standardStreams) { first, _ in first }
 
     static func main() {
         guard CommandLine.arguments.count > 1, let program = programs[CommandLine.arguments[1]] else {

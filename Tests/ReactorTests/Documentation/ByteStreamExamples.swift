@@ -20,3 +20,26 @@ enum UnixServerExample {
         }
     }
 }
+
+/// `StandardInput` and `StandardOutput`.
+enum StandardStreamsExample {
+    static func copy(to output: StandardOutput) async throws {
+        let input = try await StandardInput.open()
+        for try await bytes in input { try await output.write(bytes) }
+    }
+
+    static func ask() async throws {
+        let output = try await StandardOutput.open()
+        try await output.write("What is your name? ")
+    }
+}
+
+/// `Terminal`.
+enum TerminalExample {
+    static func key() async throws -> Bytes? {
+        let terminal = try await Terminal.open()
+        try await terminal.setMode(.raw)
+        let key = try await terminal.connection.read()
+        return key
+    }
+}
