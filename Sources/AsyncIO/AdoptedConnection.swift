@@ -7,30 +7,30 @@ public typealias PipeReader = TCPConnection
 
 /// The writing end of a pipe: a connection from which nothing can be read.
 ///
-/// Reading returns nil. Once nobody reads from the pipe any more, writing throws ``SystemError/Code/brokenPipe``, also to
-/// who waits for room in it, and so does ``TCPConnection/close()``. The end is sent by ``TCPConnection/writeEOF()`` and by
-/// ``TCPConnection/close()``, which close the descriptor. It has no addresses.
+/// Reading returns nil. Once nobody reads from the pipe any more, writing throws ``SystemError/Code/brokenPipe``, also
+/// to who waits for room in it, and so does ``TCPConnection/close()``. The end is sent by ``TCPConnection/writeEOF()``
+/// and by ``TCPConnection/close()``, which close the descriptor. It has no addresses.
 public typealias PipeWriter = TCPConnection
 
 extension TCPConnection {
     /// Makes a connection of a descriptor.
     ///
-    /// It may be a connected stream socket, or the end of a pipe, a FIFO or a character device that can be waited for: see
-    /// ``PipeReader`` and ``PipeWriter``. Which directions it has is asked of the system.
+    /// It may be a connected stream socket, or the end of a pipe, a FIFO or a character device that can be waited for:
+    /// see ``PipeReader`` and ``PipeWriter``. Which directions it has is asked of the system.
     ///
     /// Must be called on a loop, to which the connection then belongs. Waits for nothing.
     ///
     /// - Parameters:
-    ///   - descriptor: Is the connection's when this returns: nobody else may use or close it then. It is made not to block,
-    ///     for all processes that have inherited it: see ``StandardInput`` for those.
+    ///   - descriptor: Is the connection's when this returns: nobody else may use or close it then. It is made not to
+    ///     block, for all processes that have inherited it: see ``StandardInput`` for those.
     ///   - options: The settings of the connection.
     /// - Returns: The connection, which stays open until it is closed or dropped.
-    /// - Throws: ``DescriptorError`` if the descriptor is nothing of that, ``SystemError``, `CancellationError`; it is then
-    ///   still the caller's, and as it was.
+    /// - Throws: ``DescriptorError`` if the descriptor is nothing of that, ``SystemError``, `CancellationError`; it is
+    ///   then still the caller's, and as it was.
     ///
     /// The corresponding asyncio names are `loop.connect_accepted_socket`, `loop.connect_read_pipe`,
-    /// `loop.connect_write_pipe` and the argument `sock` of `asyncio.open_connection`; the libuv calls are `uv_tcp_open` and
-    /// `uv_pipe_open`.
+    /// `loop.connect_write_pipe` and the argument `sock` of `asyncio.open_connection`; the libuv calls are
+    /// `uv_tcp_open` and `uv_pipe_open`.
     public static func adopt(descriptor: CInt, options: StreamOptions = .init()) async throws -> TCPConnection {
         try Task.checkCancellation()
         return try await adopt(descriptor, options, on: Loops.here("TCPConnection.adopt"))

@@ -1,5 +1,5 @@
-// Standard input and output where they are files, which are always ready and may take their time all the same: threads of the
-// pool read and write them. Whoever waits may give up; the work goes on, and what it read stays for the next.
+// Standard input and output where they are files, which are always ready and may take their time all the same: threads
+// of the pool read and write them. Whoever waits may give up; the work goes on, and what it read stays for the next.
 
 internal import Reactor
 

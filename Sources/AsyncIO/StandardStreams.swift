@@ -1,9 +1,10 @@
-// Standard input, output and errors for tasks. Whatever they are: what can be waited for is a connection of the loop's; what
-// cannot, a file or `/dev/null`, is read and written by threads of the pool.
+// Standard input, output and errors for tasks. Whatever they are: what can be waited for is a connection of the loop's;
+// what cannot, a file or `/dev/null`, is read and written by threads of the pool.
 //
-// They are shared: with the shell, with the other programs of a pipeline, with what prints. So the descriptors are never
-// closed, and never made not to block, which would hold for all who share them: a pipe and a terminal are opened once more
-// for that. What cannot be opened once more, a socket or a FIFO with a name, blocks again when the stream is closed.
+// They are shared: with the shell, with the other programs of a pipeline, with what prints. So the descriptors are
+// never closed, and never made not to block, which would hold for all who share them: a pipe and a terminal are opened
+// once more for that. What cannot be opened once more, a socket or a FIFO with a name, blocks again when the stream is
+// closed.
 
 internal import Reactor
 
@@ -12,9 +13,9 @@ internal import Reactor
 ///     let input = try await StandardInput.open()
 ///     for try await bytes in input { try await output.write(bytes) }
 ///
-/// A terminal, a pipe, a socket or a file: `program < file` works as well. Nothing is read before somebody asks, so that what
-/// is left is there for others. One task at a time may read; any thread may use it. Dropping it closes it; the descriptor
-/// itself stays open.
+/// A terminal, a pipe, a socket or a file: `program < file` works as well. Nothing is read before somebody asks, so
+/// that what is left is there for others. One task at a time may read; any thread may use it. Dropping it closes it;
+/// the descriptor itself stays open.
 ///
 /// For single keys, and for how a terminal shows what is typed, see ``Terminal``.
 ///
@@ -34,8 +35,8 @@ public final class StandardInput: Sendable, AsyncSequence {
     /// Waits for nothing. Two of them at the same time take each other's bytes.
     ///
     /// - Returns: The stream.
-    /// - Throws: ``SystemError`` such as `EBADF` if there is no standard input, ``DescriptorError`` if it is a socket that is
-    ///   no stream, `CancellationError`.
+    /// - Throws: ``SystemError`` such as `EBADF` if there is no standard input, ``DescriptorError`` if it is a socket
+    ///   that is no stream, `CancellationError`.
     public static func open() async throws -> StandardInput { try await open(descriptor: 0) }
 
     /// The same for any descriptor.
@@ -53,8 +54,9 @@ public final class StandardInput: Sendable, AsyncSequence {
 
     /// Reads what there is, at least one byte, or nil at the end.
     ///
-    /// - Throws: `CancellationError` as soon as the task is cancelled: what comes later, or is on its way from a file, stays
-    ///   for the next read. ``SystemError``; ``StreamError/closed``; ``StreamError/busyReader`` while another task reads.
+    /// - Throws: `CancellationError` as soon as the task is cancelled: what comes later, or is on its way from a file,
+    ///   stays for the next read. ``SystemError``; ``StreamError/closed``; ``StreamError/busyReader`` while another
+    ///   task reads.
     public func read() async throws -> Bytes? {
         switch source {
         case .stream(let stream): try await stream.read()
@@ -106,10 +108,10 @@ public final class StandardInput: Sendable, AsyncSequence {
 ///     let output = try await StandardOutput.open()
 ///     try await output.write("What is your name? ")
 ///
-/// A terminal, a pipe, a socket or a file: `program > file` works as well. Writing waits for a slow reader, and the loop does
-/// not. Any thread may use it. What other code prints meanwhile by `print` goes its own way: it may come in between two
-/// writes, but not into the middle of one that the system takes at once. Dropping it closes it; the descriptor itself stays
-/// open.
+/// A terminal, a pipe, a socket or a file: `program > file` works as well. Writing waits for a slow reader, and the
+/// loop does not. Any thread may use it. What other code prints meanwhile by `print` goes its own way: it may come in
+/// between two writes, but not into the middle of one that the system takes at once. Dropping it closes it; the
+/// descriptor itself stays open.
 ///
 /// The corresponding asyncio name is `loop.connect_write_pipe` with `sys.stdout`.
 public final class StandardOutput: Sendable {
@@ -136,8 +138,8 @@ public final class StandardOutput: Sendable {
     ///
     /// - Parameter channel: Which of the two.
     /// - Returns: The stream.
-    /// - Throws: ``SystemError`` such as `EBADF` if there is none, ``DescriptorError`` if it is a socket that is no stream,
-    ///   `CancellationError`.
+    /// - Throws: ``SystemError`` such as `EBADF` if there is none, ``DescriptorError`` if it is a socket that is no
+    ///   stream, `CancellationError`.
     public static func open(_ channel: Channel = .output) async throws -> StandardOutput {
         try await open(descriptor: channel == .output ? 1 : 2)
     }
@@ -160,8 +162,8 @@ public final class StandardOutput: Sendable {
     /// Writes of several tasks are in the order of the calls, and each stays together.
     ///
     /// - Throws: ``SystemError`` such as ``SystemError/Code/brokenPipe`` if nobody reads any more, or `ENOSPC`;
-    ///   ``StreamError/closed``; `CancellationError` if the task is cancelled: before anything was taken over, or while this
-    ///   waits, in which case the bytes stay queued and are written.
+    ///   ``StreamError/closed``; `CancellationError` if the task is cancelled: before anything was taken over, or while
+    ///   this waits, in which case the bytes stay queued and are written.
     public func write(_ bytes: Bytes) async throws {
         switch sink {
         case .stream(let stream): try await stream.write(bytes)

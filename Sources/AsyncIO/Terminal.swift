@@ -8,9 +8,9 @@ internal import Reactor
 ///     try await terminal.setMode(.raw)
 ///     let key = try await terminal.connection.read()
 ///
-/// Its mode is `normal` again when the connection is closed, and when the process exits in order; not after a signal that
-/// kills it. The terminal is opened once more for it, so that others who share the descriptor notice nothing of how it is
-/// read. A signal `SIGWINCH` says that its size has changed.
+/// Its mode is `normal` again when the connection is closed, and when the process exits in order; not after a signal
+/// that kills it. The terminal is opened once more for it, so that others who share the descriptor notice nothing of
+/// how it is read. A signal `SIGWINCH` says that its size has changed.
 ///
 /// Any thread may use it. The corresponding libuv type is `uv_tty_t`; asyncio has none.
 public final class Terminal: Sendable {

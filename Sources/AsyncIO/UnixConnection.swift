@@ -2,9 +2,9 @@
 
 /// A connection over a Unix socket: the same as over TCP, with other addresses.
 ///
-/// One type for both, so that what is written for the one serves the other. What a Unix socket does not have: a reset. After
-/// ``TCPConnection/abort()`` the peer reads the end, or ``SystemError/Code/connectionReset`` if bytes that it had sent were
-/// not read.
+/// One type for both, so that what is written for the one serves the other. What a Unix socket does not have: a reset.
+/// After ``TCPConnection/abort()`` the peer reads the end, or ``SystemError/Code/connectionReset`` if bytes that it had
+/// sent were not read.
 public typealias UnixConnection = TCPConnection
 
 /// A server on a Unix socket: the same as on TCP, with another address.
@@ -18,17 +18,17 @@ public typealias UnixServer = TCPServer
 extension TCPConnection {
     /// Connects to a Unix socket.
     ///
-    /// Must be called on a loop, to which the connection then belongs. While the peer's backlog is full this tries again,
-    /// after a millisecond at first, and every tenth of a second in the end.
+    /// Must be called on a loop, to which the connection then belongs. While the peer's backlog is full this tries
+    /// again, after a millisecond at first, and every tenth of a second in the end.
     ///
     /// - Parameters:
     ///   - path: The socket's file; on Linux also an abstract name, behind a zero byte.
     ///   - options: The settings of the connection.
     ///   - timeout: How long all of it may take; nil is as long as the backlog is full.
     /// - Returns: The connection, which stays open until it is closed or dropped.
-    /// - Throws: ``SystemError`` that names the path, such as ``SystemError/Code/connectionRefused`` if nobody listens there
-    ///   any more; ``LoopError/unixPathTooLong(_:limit:)``, ``LoopError/timedOut(_:)``, or `CancellationError` as soon as the
-    ///   task is cancelled: nothing is left of the attempt then.
+    /// - Throws: ``SystemError`` that names the path, such as ``SystemError/Code/connectionRefused`` if nobody listens
+    ///   there any more; ``LoopError/unixPathTooLong(_:limit:)``, ``LoopError/timedOut(_:)``, or `CancellationError` as
+    ///   soon as the task is cancelled: nothing is left of the attempt then.
     ///
     /// The corresponding asyncio name is `asyncio.open_unix_connection`.
     public static func connect(
@@ -76,8 +76,9 @@ extension TCPConnection {
 extension TCPServer {
     /// Listens on a Unix socket.
     ///
-    /// Clients can connect when this returns, and wait in the kernel's backlog until ``serve(_:)`` accepts them. A socket that
-    /// was left at the path is replaced, and the file removed when the server is closed: see ``UnixListenerOptions``.
+    /// Clients can connect when this returns, and wait in the kernel's backlog until ``serve(_:)`` accepts them. A
+    /// socket that was left at the path is replaced, and the file removed when the server is closed: see
+    /// ``UnixListenerOptions``.
     ///
     /// Must be called on a loop, to which the server and its connections then belong.
     ///
@@ -85,8 +86,8 @@ extension TCPServer {
     ///   - path: The socket's file; on Linux also an abstract name, behind a zero byte.
     ///   - options: Limits, and the settings of the connections.
     /// - Returns: The server, which accepts nobody before ``serve(_:)``.
-    /// - Throws: ``SystemError`` that names the path, such as ``SystemError/Code/addressInUse`` if a file is there that is no
-    ///   socket; ``LoopError/unixPathTooLong(_:limit:)``.
+    /// - Throws: ``SystemError`` that names the path, such as ``SystemError/Code/addressInUse`` if a file is there that
+    ///   is no socket; ``LoopError/unixPathTooLong(_:limit:)``.
     ///
     /// The corresponding asyncio name is `asyncio.start_unix_server`.
     public static func listen(path: String, options: ServerOptions = .init()) async throws -> TCPServer {
@@ -103,10 +104,12 @@ extension TCPServer {
     /// Must be called on a loop, to which the server and its connections then belong.
     ///
     /// - Parameters:
-    ///   - descriptor: Is the server's when this returns: nobody else may use or close it then. It is made not to block.
+    ///   - descriptor: Is the server's when this returns: nobody else may use or close it then. It is made not to
+    ///     block.
     ///   - options: Limits, and the settings of the connections.
     /// - Returns: The server, which accepts nobody before ``serve(_:)``.
-    /// - Throws: ``DescriptorError`` if the descriptor is no such socket, ``SystemError``; it is then still the caller's.
+    /// - Throws: ``DescriptorError`` if the descriptor is no such socket, ``SystemError``; it is then still the
+    ///   caller's.
     ///
     /// The corresponding asyncio name is the argument `sock` of `asyncio.start_server`.
     public static func listen(adopting descriptor: CInt, options: ServerOptions = .init()) async throws -> TCPServer {

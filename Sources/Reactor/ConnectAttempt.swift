@@ -88,8 +88,8 @@ public final class ConnectAttempt {
         try ConnectRequest(self).submit(to: stream, address)
     }
 
-    // Not `uv_pipe_connect`: it cuts long paths up to libuv 1.45, knows no abstract names, and takes a full backlog, which
-    // a Unix socket answers with EAGAIN, for a refusal.
+    // Not `uv_pipe_connect`: it cuts long paths up to libuv 1.45, knows no abstract names, and takes a full backlog,
+    // which a Unix socket answers with EAGAIN, for a refusal.
     private func beginUnix() throws(SystemError) {
         let stream = try makeStream(.unix)
         let socket = creactor_unix_socket()

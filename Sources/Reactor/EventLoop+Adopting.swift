@@ -1,16 +1,16 @@
-// Descriptors that the program brings along become connections and listeners. Whoever gets an error keeps the descriptor as
-// it was; without one it is the loop's, which closes it once and then never again.
+// Descriptors that the program brings along become connections and listeners. Whoever gets an error keeps the
+// descriptor as it was; without one it is the loop's, which closes it once and then never again.
 
 internal import CReactor
 
 extension EventLoop {
     /// Makes a connection of a descriptor, for a protocol.
     ///
-    /// It may be a connected stream socket, or the end of a pipe, a FIFO or a character device that can be waited for. Which
-    /// directions it has is asked of the system: a protocol of the writing end of a pipe is never given bytes, and learns
-    /// that nobody reads any more by ``ConnectionProtocol/connectionLost(_:error:on:)``, with an error only if bytes waited.
-    /// To the reading end nothing can be written. The end of a pipe that is written to is sent by closing it, which
-    /// ``StreamTransport/writeEOF()`` does.
+    /// It may be a connected stream socket, or the end of a pipe, a FIFO or a character device that can be waited for.
+    /// Which directions it has is asked of the system: a protocol of the writing end of a pipe is never given bytes,
+    /// and learns that nobody reads any more by ``ConnectionProtocol/connectionLost(_:error:on:)``, with an error only
+    /// if bytes waited. To the reading end nothing can be written. The end of a pipe that is written to is sent by
+    /// closing it, which ``StreamTransport/writeEOF()`` does.
     ///
     /// The protocol gets its connection later, never before this returns.
     ///
@@ -18,11 +18,12 @@ extension EventLoop {
     ///   - descriptor: Is the loop's when this returns: nobody else may use or close it then. It is made not to block.
     ///   - options: The settings of the connection.
     ///   - receiver: The protocol.
-    /// - Throws: ``DescriptorError`` if the descriptor is nothing of that, ``SystemError``; it is then still the caller's.
+    /// - Throws: ``DescriptorError`` if the descriptor is nothing of that, ``SystemError``; it is then still the
+    ///   caller's.
     ///
     /// The corresponding asyncio names are `loop.connect_accepted_socket`, `loop.connect_read_pipe`,
-    /// `loop.connect_write_pipe` and the argument `sock` of `loop.create_connection`; the libuv calls are `uv_tcp_open` and
-    /// `uv_pipe_open`.
+    /// `loop.connect_write_pipe` and the argument `sock` of `loop.create_connection`; the libuv calls are `uv_tcp_open`
+    /// and `uv_pipe_open`.
     public func adopt(
         descriptor: CInt,
         options: StreamOptions = .init(),
@@ -44,15 +45,16 @@ extension EventLoop {
 
     /// Accepts connections on a socket that the program has bound, and makes a protocol for each.
     ///
-    /// The socket may listen already, or does from now on. The file of a Unix socket stays when the listener is closed, as
-    /// it was not made here.
+    /// The socket may listen already, or does from now on. The file of a Unix socket stays when the listener is closed,
+    /// as it was not made here.
     ///
     /// - Parameters:
     ///   - descriptor: Is the loop's when this returns: nobody else may use or close it then. It is made not to block.
     ///   - options: Backlog, limits, and the settings of the connections.
     ///   - makeProtocol: Called on the loop for each connection.
     /// - Returns: The listener, which may be dropped; it stays open until it is closed.
-    /// - Throws: ``DescriptorError`` if the descriptor is no such socket, ``SystemError``; it is then still the caller's.
+    /// - Throws: ``DescriptorError`` if the descriptor is no such socket, ``SystemError``; it is then still the
+    ///   caller's.
     ///
     /// The corresponding asyncio name is the argument `sock` of `loop.create_server`.
     @discardableResult

@@ -1,5 +1,5 @@
-// A listening socket, TCP or Unix. libuv watches it for clients; accepting is done here, because libuv's own way differs between
-// versions where it matters most, and hides what it does:
+// A listening socket, TCP or Unix. libuv watches it for clients; accepting is done here, because libuv's own way
+// differs between versions where it matters most, and hides what it does:
 //
 //   * With no descriptor left it accepts and closes every client that waits, with the help of a spare descriptor, and
 //     tells nobody. When the spare is gone, 1.44 calls back without end, and 1.45 and later spin in silence.

@@ -1,5 +1,5 @@
-// Sockets that listen: made and bound here, or brought along by the program. A Unix socket that was made here has a file,
-// which is removed with it if it is still the same file; what somebody else has put there meanwhile stays.
+// Sockets that listen: made and bound here, or brought along by the program. A Unix socket that was made here has a
+// file, which is removed with it if it is still the same file; what somebody else has put there meanwhile stays.
 
 internal import CReactor
 

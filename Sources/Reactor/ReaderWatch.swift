@@ -1,5 +1,5 @@
-// The writing end of a pipe is told nothing when the last reader goes, until it writes. libuv watches a stream for what can
-// be read, which here is nothing; so a second descriptor of the same pipe is watched for errors alone.
+// The writing end of a pipe is told nothing when the last reader goes, until it writes. libuv watches a stream for what
+// can be read, which here is nothing; so a second descriptor of the same pipe is watched for errors alone.
 
 internal import CLibUV
 internal import CReactor

@@ -88,9 +88,9 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
     /// Touches no file. A relative path means what it does in the directory that is current when it is used.
     ///
     /// - Parameter unixPath: The path, or the abstract name, its zero byte included.
-    /// - Throws: ``LoopError/unixPathTooLong(_:limit:)``: the system's limit is some hundred bytes of UTF-8, and a longer
-    ///   path would be cut. ``LoopError/notAUnixPath(_:)`` for an empty path, for one with a zero byte behind its beginning,
-    ///   and for an abstract name where there are none.
+    /// - Throws: ``LoopError/unixPathTooLong(_:limit:)``: the system's limit is some hundred bytes of UTF-8, and a
+    ///   longer path would be cut. ``LoopError/notAUnixPath(_:)`` for an empty path, for one with a zero byte behind
+    ///   its beginning, and for an abstract name where there are none.
     ///
     /// The C type is `sockaddr_un`.
     public init(unixPath: String) throws {
@@ -180,7 +180,8 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
-    /// The address without its port, such as `127.0.0.1` or `fe80::1%eth0`; a Unix socket's path, or its name behind `@`.
+    /// The address without its port, such as `127.0.0.1` or `fe80::1%eth0`; a Unix socket's path, or its name behind
+    /// `@`.
     public var host: String {
         if let unixName { return unixName.description }
         var buffer = [CChar](repeating: 0, count: 64)
@@ -204,7 +205,8 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
         String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
-    /// The address and port as they are written in URLs: `unix:/path` for a Unix socket, `unix:@name` for an abstract one.
+    /// The address and port as they are written in URLs: `unix:/path` for a Unix socket, `unix:@name` for an abstract
+    /// one.
     public var description: String {
         switch family {
         case .ipv4: "\(host):\(port)"

@@ -1,4 +1,5 @@
-// What a descriptor is that a program brings along, found out before it is taken over: whoever is refused keeps it as it was.
+// What a descriptor is that a program brings along, found out before it is taken over: whoever is refused keeps it as
+// it was.
 
 internal import CReactor
 

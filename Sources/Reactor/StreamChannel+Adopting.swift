@@ -32,8 +32,8 @@ extension TCPConnection {
             creactor_close(copy)
             throw error
         }
-        // libuv has opened the terminal once more, for itself; where it could not, it uses what it was given, and others
-        // share how that behaves.
+        // libuv has opened the terminal once more, for itself; where it could not, it uses what it was given, and
+        // others share how that behaves.
         if stream.descriptor != copy { creactor_close(copy) }
         let connection = connection(stream, options, on: loop)
         if stream.descriptor == copy { connection.restoreFlags(of: descriptor, state, on: loop) }
@@ -54,7 +54,8 @@ extension TCPConnection {
         case creactor_kind_character_device where creactor_is_pollable(descriptor) == 0: return nil
         default: break
         }
-        // Not to block is a property of the open file, which all who have inherited it share. So it is opened once more.
+        // Not to block is a property of the open file, which all who have inherited it share. So it is opened once
+        // more.
         let opened = creactor_reopen(descriptor, writing ? 1 : 0)
         if opened >= 0 { return try owning(opened, options, on: loop) }
         // Which a socket cannot be.

@@ -1,5 +1,5 @@
-// The seam between transports and what carries their bytes: the system's streams or memory. Two final classes and a switch,
-// not a protocol, so that calls through it are direct and every figure is measured through it.
+// The seam between transports and what carries their bytes: the system's streams or memory. Two final classes and a
+// switch, not a protocol, so that calls through it are direct and every figure is measured through it.
 //
 // A driver calls its transport with what happened (`room`, `didReceive`, `didReachEnd`, `didFailReading`,
 // `didWrite`, `didShutDown`, `didClose`), never from inside a verb.

@@ -1,18 +1,18 @@
-// The descriptor behind a connection: looked at, adjusted, and given away. It is libuv's, which has no way to let go of one
-// but to close it; what is given away is therefore a second descriptor of the same open socket.
+// The descriptor behind a connection: looked at, adjusted, and given away. It is libuv's, which has no way to let go of
+// one but to close it; what is given away is therefore a second descriptor of the same open socket.
 
 internal import CReactor
 
 extension StreamTransport {
     /// Gives the connection away: returns its descriptor, which is the caller's from now on, and ends the transport.
     ///
-    /// The protocol hears of the end by ``ConnectionProtocol/connectionLost(_:error:on:)``, with no error, and the peer hears
-    /// nothing. What the peer has sent and the protocol was not yet given can be read from the descriptor. It has another
-    /// number than the connection's, as that one is closed; it is closed by `exec`, and does not block.
+    /// The protocol hears of the end by ``ConnectionProtocol/connectionLost(_:error:on:)``, with no error, and the peer
+    /// hears nothing. What the peer has sent and the protocol was not yet given can be read from the descriptor. It has
+    /// another number than the connection's, as that one is closed; it is closed by `exec`, and does not block.
     ///
-    /// - Throws: ``StreamError/unsentBytes`` while bytes that were written wait to be sent, or the end of the stream does;
-    ///   ``StreamError/closed``; ``StreamError/hasNoDescriptor``; ``SystemError`` if there is no descriptor left. The
-    ///   connection then goes on.
+    /// - Throws: ``StreamError/unsentBytes`` while bytes that were written wait to be sent, or the end of the stream
+    ///   does; ``StreamError/closed``; ``StreamError/hasNoDescriptor``; ``SystemError`` if there is no descriptor left.
+    ///   The connection then goes on.
     public func detach() throws -> CInt {
         let stream = try openStream()
         guard writeBufferSize == 0, writingEnd == .open || writingEnd == .sent else { throw StreamError.unsentBytes }
@@ -24,8 +24,8 @@ extension StreamTransport {
 
     /// Calls `body` with the connection's descriptor.
     ///
-    /// It is the connection's, which closes it: use it for nothing but looking at it and setting options, and not after the
-    /// call. Who reads from it, writes to it or closes it breaks the connection, or whatever has the number next.
+    /// It is the connection's, which closes it: use it for nothing but looking at it and setting options, and not after
+    /// the call. Who reads from it, writes to it or closes it breaks the connection, or whatever has the number next.
     ///
     /// - Returns: What `body` returns.
     /// - Throws: What `body` throws; ``StreamError/closed``; ``StreamError/hasNoDescriptor``.

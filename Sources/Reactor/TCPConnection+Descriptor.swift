@@ -3,11 +3,11 @@
 extension TCPConnection {
     /// Gives the connection away: returns its descriptor, which is the caller's from now on, and ends this object.
     ///
-    /// The peer hears nothing. Reading and writing throw ``StreamError/closed`` from now on. The descriptor has another number
-    /// than the connection's, as that one is closed; it is closed by `exec`, and does not block.
+    /// The peer hears nothing. Reading and writing throw ``StreamError/closed`` from now on. The descriptor has another
+    /// number than the connection's, as that one is closed; it is closed by `exec`, and does not block.
     ///
-    /// - Returns: The descriptor, and the bytes that were read from it and that nobody was given, if there are any: they come
-    ///   before what can be read from the descriptor.
+    /// - Returns: The descriptor, and the bytes that were read from it and that nobody was given, if there are any:
+    ///   they come before what can be read from the descriptor.
     /// - Throws: ``StreamError/unsentBytes`` while bytes that were written wait to be sent, which those who were not
     ///   cancelled have waited for; ``StreamError/busyReader`` while a task reads; ``StreamError/closed``;
     ///   ``StreamError/hasNoDescriptor``; ``SystemError``. The connection then goes on.
@@ -15,8 +15,8 @@ extension TCPConnection {
 
     /// Calls `body` on the connection's loop with the descriptor.
     ///
-    /// It is the connection's, which closes it: use it for nothing but looking at it and setting options, and not after the
-    /// call. Who reads from it, writes to it or closes it breaks the connection, or whatever has the number next.
+    /// It is the connection's, which closes it: use it for nothing but looking at it and setting options, and not after
+    /// the call. Who reads from it, writes to it or closes it breaks the connection, or whatever has the number next.
     ///
     /// - Returns: What `body` returns.
     /// - Throws: What `body` throws; ``StreamError/closed``; ``StreamError/hasNoDescriptor``.

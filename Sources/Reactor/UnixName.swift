@@ -1,5 +1,6 @@
-// The name of a Unix socket: its bytes, in an array of their own, so that an address is no larger for it. A path never has
-// a zero byte; an abstract name, which Linux has, begins with one and may have more; a socket without a name has no bytes.
+// The name of a Unix socket: its bytes, in an array of their own, so that an address is no larger for it. A path never
+// has a zero byte; an abstract name, which Linux has, begins with one and may have more; a socket without a name has no
+// bytes.
 
 #if canImport(Glibc)
 internal import Glibc

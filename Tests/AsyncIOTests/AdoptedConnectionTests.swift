@@ -1,5 +1,5 @@
-// Behaviours 100 and 121 of asyncio for tasks: descriptors that the program brings along, pipes, and connections that are
-// given away. Whoever gets an error still owns the descriptor; nobody closes one that is another's by now.
+// Behaviours 100 and 121 of asyncio for tasks: descriptors that the program brings along, pipes, and connections that
+// are given away. Whoever gets an error still owns the descriptor; nobody closes one that is another's by now.
 
 import AsyncIO
 import AsyncIOTesting

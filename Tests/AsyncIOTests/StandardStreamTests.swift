@@ -1,5 +1,5 @@
-// Standard input and output, whatever they are: files and devices that nothing can wait for, pipes, sockets and terminals. The
-// descriptors are others' as well: they stay open and go on blocking.
+// Standard input and output, whatever they are: files and devices that nothing can wait for, pipes, sockets and
+// terminals. The descriptors are others' as well: they stay open and go on blocking.
 
 import AsyncIO
 import AsyncIOTesting

@@ -1,5 +1,6 @@
 // Behaviour 100 of asyncio, and what is around it: descriptors that the program brings along become connections and
-// listeners, and connections give theirs away. At each moment exactly one side owns a descriptor, and it is closed once.
+// listeners, and connections give theirs away. At each moment exactly one side owns a descriptor, and it is closed
+// once.
 
 import Foundation
 import TestSupport

@@ -1,5 +1,6 @@
-// Behaviour 121 of asyncio: the ends of pipes as connections of one direction. The writing end notices that nobody reads any
-// more, with an error only if something waited; what is no pipe, no socket and no device is refused and left alone.
+// Behaviour 121 of asyncio: the ends of pipes as connections of one direction. The writing end notices that nobody
+// reads any more, with an error only if something waited; what is no pipe, no socket and no device is refused and left
+// alone.
 
 import Foundation
 import TestSupport

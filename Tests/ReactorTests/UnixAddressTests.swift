@@ -1,5 +1,5 @@
-// Names of Unix sockets as values: a path, on Linux a name that is no file, or none; the limit of the system is told, and
-// nothing is cut.
+// Names of Unix sockets as values: a path, on Linux a name that is no file, or none; the limit of the system is told,
+// and nothing is cut.
 
 import Testing
 

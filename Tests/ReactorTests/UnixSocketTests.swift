@@ -1,5 +1,6 @@
-// Behaviours 91, 113 and 120 of asyncio over Unix sockets: what becomes of the file, who may be replaced, and that a peer
-// that sends much and goes at once loses nothing. What is about connections is tested over TCP and here only once more.
+// Behaviours 91, 113 and 120 of asyncio over Unix sockets: what becomes of the file, who may be replaced, and that a
+// peer that sends much and goes at once loses nothing. What is about connections is tested over TCP and here only once
+// more.
 
 import AsyncIOTesting
 import Foundation

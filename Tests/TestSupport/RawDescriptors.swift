@@ -1,5 +1,5 @@
-// Descriptors as programs without this package have them, and a folder for sockets: what tests bring along, and what they
-// look at from outside.
+// Descriptors as programs without this package have them, and a folder for sockets: what tests bring along, and what
+// they look at from outside.
 
 import Foundation
 

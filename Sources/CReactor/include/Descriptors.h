@@ -49,7 +49,8 @@ int creactor_duplicate(int descriptor);
 int creactor_reopen(int descriptor, int writing);
 /// Writes what the descriptor takes at once. Returns how many bytes that were, or a negative errno value.
 long creactor_write(int descriptor, const void *bytes, size_t count);
-/// Reads at most so many bytes, waiting if the descriptor does. Returns how many, 0 at the end, or a negative errno value.
+/// Reads at most so many bytes, waiting if the descriptor does. Returns how many, 0 at the end, or a negative errno
+/// value.
 long creactor_read(int descriptor, void *bytes, size_t count);
 /// Writes all of the bytes, waiting if the descriptor does. Returns 0 or a negative errno value.
 int creactor_write_all(int descriptor, const void *bytes, size_t count);
