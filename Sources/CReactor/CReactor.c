@@ -156,6 +156,29 @@ int creactor_set_tcp_options(int descriptor, int no_delay, unsigned int idle_sec
     return 0;
 }
 
+int creactor_set_more_tcp_options(
+    int descriptor, unsigned int interval, unsigned int count, unsigned int user_timeout, int send_buffer, int receive_buffer
+) {
+    struct { int level, name, value; } options[] = {
+#if defined(TCP_KEEPINTVL)
+        {IPPROTO_TCP, TCP_KEEPINTVL, (int)interval},
+        {IPPROTO_TCP, TCP_KEEPCNT, (int)count},
+#endif
+#if defined(TCP_USER_TIMEOUT)
+        {IPPROTO_TCP, TCP_USER_TIMEOUT, (int)user_timeout},
+#elif defined(TCP_RXT_CONNDROPTIME)
+        {IPPROTO_TCP, TCP_RXT_CONNDROPTIME, (int)((user_timeout + 999) / 1000)},
+#endif
+        {SOL_SOCKET, SO_SNDBUF, send_buffer},
+        {SOL_SOCKET, SO_RCVBUF, receive_buffer},
+    };
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        if (options[i].value == 0) continue;
+        if (setsockopt(descriptor, options[i].level, options[i].name, &options[i].value, sizeof(int)) != 0) return -errno;
+    }
+    return 0;
+}
+
 int creactor_listen(int descriptor, int backlog) { return listen(descriptor, backlog) == 0 ? 0 : -errno; }
 
 int creactor_accept(int descriptor) {
@@ -206,7 +229,7 @@ static int fail(int descriptor, const char **call, const char *name) {
     return -error;
 }
 
-int creactor_bound_socket(const void *address, int length, int reuse_port, const char **call) {
+int creactor_bound_socket(const void *address, int length, int reuse_address, int reuse_port, const char **call) {
     sa_family_t family = ((const struct sockaddr *)address)->sa_family;
 #if defined(SOCK_CLOEXEC)
     int descriptor = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -218,7 +241,7 @@ int creactor_bound_socket(const void *address, int length, int reuse_port, const
     fcntl(descriptor, F_SETFL, O_NONBLOCK);
 #endif
     int on = 1;
-    if (setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0)
+    if (reuse_address && setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0)
         return fail(descriptor, call, "setsockopt(SO_REUSEADDR)");
     if (reuse_port && setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0)
         return fail(descriptor, call, "setsockopt(SO_REUSEPORT)");
@@ -401,7 +424,7 @@ int creactor_ipv6_only(int descriptor) {
     return setsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0 ? 0 : -errno;
 }
 
-int creactor_client_socket(const void *address, int length, const char **call) {
+int creactor_client_socket(const void *address, int length, int bound, const char **call) {
     sa_family_t family = ((const struct sockaddr *)address)->sa_family;
 #if defined(SOCK_CLOEXEC)
     int descriptor = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -412,6 +435,7 @@ int creactor_client_socket(const void *address, int length, const char **call) {
     fcntl(descriptor, F_SETFD, FD_CLOEXEC);
     fcntl(descriptor, F_SETFL, O_NONBLOCK);
 #endif
+    if (!bound) return descriptor;
     int on = 1;
     if (setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0)
         return fail(descriptor, call, "setsockopt(SO_REUSEADDR)");

@@ -84,7 +84,10 @@ public final class ConnectAttempt {
 
     private func beginTCP(from local: SocketAddress?) throws(SystemError) {
         let stream = try makeStream(.tcp)
-        if let local { try stream.bind(to: local) }
+        if local != nil || options.receiveBufferSize != nil {
+            try stream.open(like: local ?? address, bound: local != nil)
+            try stream.apply(options)
+        }
         try ConnectRequest(self).submit(to: stream, address)
     }
 

@@ -54,6 +54,12 @@ public final class Listener {
     /// Those of its connections.
     private let limits: StreamLimits
 
+    /// The limit that it has in common with others; nil if it is alone.
+    private var common: ConnectionLimit?
+    /// Whether it holds a place of that for the client whom it is about to accept, and whether it waits for one.
+    private var hasPlace = false
+    private var waitsForPlace = false
+
     init(
         core: LoopCore,
         address: SocketAddress,
@@ -143,12 +149,45 @@ public final class Listener {
     /// If not, the backend keeps the client waiting until `resumeAccepting`.
     func mayAccept() -> Bool {
         if isHeld { return false }
-        guard connections.count >= maxConnections else { return true }
+        if (common != nil || connections.count < maxConnections) && takePlace() { return true }
         if !isPaused {
             isPaused = true
             pauseCount += 1
         }
         return false
+    }
+
+    /// There was nobody to accept.
+    func foundNobody() {
+        guard let common, hasPlace else { return }
+        hasPlace = false
+        common.giveBack()
+    }
+
+    /// Makes it share its limit with others, from before the first connection on.
+    package func share(_ limit: ConnectionLimit) { common = limit }
+
+    /// Takes a place for a connection, if there is a common limit; false if it has to wait for one.
+    private func takePlace() -> Bool {
+        guard let common, !hasPlace else { return true }
+        guard !waitsForPlace else { return false }
+        let bound = LoopBound(self, here: core.withLoop { $0 })
+        hasPlace = common.take {
+            let asked = try? bound.loop.submit { loop in bound.value(on: loop).placeIsFree() }
+            if asked == nil { common.wakeNext() }
+        }
+        waitsForPlace = !hasPlace
+        return hasPlace
+    }
+
+    private func placeIsFree() {
+        waitsForPlace = false
+        guard backend != nil, isPaused else {
+            common?.wakeNext()
+            return
+        }
+        isPaused = false
+        resume()
     }
 
     /// Lets clients wait in the kernel's backlog until ``release()``.
@@ -163,6 +202,7 @@ public final class Listener {
 
     /// A connection was accepted; the driver is ready to be used.
     func didAccept(_ driver: StreamDriver, _ attach: (StreamTransport) -> Void) {
+        hasPlace = false
         acceptedCount += 1
         core.statistics.connectionsAccepted &+= 1
         let transport = StreamTransport(core: core, limits: limits, listener: self)
@@ -189,6 +229,7 @@ public final class Listener {
             last.indexInListener = Int32(truncatingIfNeeded: index)
         }
         if connections.isEmpty && !onDrained.isEmpty { reportDrained() }
+        if let common { return common.giveBack() }
         guard isPaused, connections.count < maxConnections else { return }
         isPaused = false
         resume()

@@ -98,7 +98,7 @@ final class ListenerHandle: HandleBox, LiveHandle {
             guard let listener, isWatching else { return }
             guard listener.mayAccept() else { return stopWatching() }
             let descriptor = creactor_accept(socket.descriptor)
-            if descriptor == -EAGAIN { return }
+            if descriptor == -EAGAIN { return listener.foundNobody() }
             do throws(SystemError) {
                 if descriptor < 0 { throw SystemError(status: descriptor, call: "accept") }
                 try adopt(descriptor, for: listener)
@@ -140,6 +140,7 @@ final class ListenerHandle: HandleBox, LiveHandle {
 
     /// Stops accepting for a while and says so.
     private func pause(_ error: SystemError) {
+        listener?.foundNobody()
         guard let listener, retry == nil else { return }
         listener.failedAcceptCount += 1
         let delay = retryDelay

@@ -37,7 +37,13 @@ struct ListeningSocket {
     private static func bound(_ address: SocketAddress, _ options: ListenerOptions) throws(SystemError) -> Self {
         var call: UnsafePointer<CChar>?
         let socket = unsafe address.withSockaddr {
-            unsafe creactor_bound_socket($0, CInt($1), options.reusePort ? 1 : 0, &call)
+            unsafe creactor_bound_socket(
+                $0,
+                CInt($1),
+                options.reuseAddress ? 1 : 0,
+                options.reusePort ? 1 : 0,
+                &call
+            )
         }
         // SAFETY: on failure the call is named by a literal of the C code.
         guard socket >= 0 else {

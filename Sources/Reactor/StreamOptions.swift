@@ -14,6 +14,34 @@ public struct StreamOptions: Sendable, Hashable {
     /// The C names are `SO_KEEPALIVE` and `TCP_KEEPIDLE`.
     public var keepAlive: Duration?
 
+    /// How long it is between two probes that get no answer, in whole seconds; nil leaves it to the system.
+    ///
+    /// Counts with ``keepAlive`` only. The C name is `TCP_KEEPINTVL`.
+    public var keepAliveInterval: Duration?
+
+    /// After how many probes without an answer the connection is broken; nil leaves it to the system.
+    ///
+    /// Counts with ``keepAlive`` only. The C name is `TCP_KEEPCNT`.
+    public var keepAliveCount: Int?
+
+    /// How long what was sent may remain unacknowledged before the connection is broken; nil leaves it to the system,
+    /// which takes a quarter of an hour.
+    ///
+    /// In milliseconds on Linux and whole seconds on Apple's systems. The C names are `TCP_USER_TIMEOUT` and
+    /// `TCP_RXT_CONNDROPTIME`.
+    public var userTimeout: Duration?
+
+    /// How many bytes the kernel keeps to be sent; nil leaves it to the system, which adapts it.
+    ///
+    /// Linux doubles it. The C name is `SO_SNDBUF`.
+    public var sendBufferSize: Int?
+
+    /// How many bytes the kernel keeps that were received; nil leaves it to the system, which adapts it.
+    ///
+    /// Linux doubles it. Set before the connection is made, as how much the peer may send at once follows from it. The C
+    /// name is `SO_RCVBUF`.
+    public var receiveBufferSize: Int?
+
     /// When more bytes than this wait to be sent, writing is paused.
     public var writeHighWaterMark = 65_536
 
@@ -38,7 +66,17 @@ public struct StreamOptions: Sendable, Hashable {
         return (low, writeHighWaterMark)
     }
 
-    func validate() { _ = writeMarks }
+    func validate() {
+        _ = writeMarks
+        require(
+            keepAliveCount ?? 1 > 0,
+            "A connection is not broken before one probe: keepAliveCount must be positive."
+        )
+        require(
+            sendBufferSize ?? 1 > 0 && receiveBufferSize ?? 1 > 0,
+            "The kernel's buffers must have room for at least one byte; nil leaves their size to the system."
+        )
+    }
 
     /// Sets what concerns a TCP socket.
     ///
@@ -46,7 +84,24 @@ public struct StreamOptions: Sendable, Hashable {
     func apply(to descriptor: CInt) -> CInt {
         // The kernel takes no more than 32,767 seconds.
         let idle = keepAlive.map { UInt32(clamping: max(1, min($0.components.seconds, 32_767))) } ?? 0
-        return creactor_set_tcp_options(descriptor, noDelay ? 1 : 0, idle)
+        let status = creactor_set_tcp_options(descriptor, noDelay ? 1 : 0, idle)
+        guard status == 0, hasMore else { return status }
+        let interval = keepAliveInterval.map { UInt32(clamping: max(1, min($0.components.seconds, 32_767))) } ?? 0
+        let patience = userTimeout.map { max(1, min($0 / .milliseconds(1), 2_147_483_647)) } ?? 0
+        return creactor_set_more_tcp_options(
+            descriptor,
+            interval,
+            UInt32(clamping: min(keepAliveCount ?? 0, 127)),
+            UInt32(patience),
+            CInt(clamping: sendBufferSize ?? 0),
+            CInt(clamping: receiveBufferSize ?? 0)
+        )
+    }
+
+    /// Whether anything is set that few programs set.
+    private var hasMore: Bool {
+        keepAliveInterval != nil || keepAliveCount != nil || userTimeout != nil || sendBufferSize != nil
+            || receiveBufferSize != nil
     }
 }
 
@@ -54,6 +109,11 @@ public struct StreamOptions: Sendable, Hashable {
 public struct ListenerOptions: Sendable, Hashable {
     /// How many connections the kernel keeps waiting; it may allow fewer (`net.core.somaxconn`).
     public var backlog = 4_096
+
+    /// Take an address that connections of an earlier server still use as they end; else that takes a minute.
+    ///
+    /// The C name is `SO_REUSEADDR`.
+    public var reuseAddress = true
 
     /// Let several sockets of one user share the port, for one listener on each of several loops.
     ///

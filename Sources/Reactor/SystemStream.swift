@@ -151,21 +151,23 @@ final class SystemStream: HandleBox, LiveHandle {
 
     // MARK: Settings and state
 
-    /// Gives this end an address, before it connects.
+    /// Makes the socket before it connects, and binds it to the address if that is this end's.
     ///
-    /// Not `uv_tcp_bind`, which keeps some errors to itself until the connection fails for them.
-    func bind(to local: SocketAddress) throws(SystemError) {
+    /// Not by `uv_tcp_bind`, which keeps some errors to itself until the connection fails for them.
+    func open(like address: SocketAddress, bound: Bool) throws(SystemError) {
         var call: UnsafePointer<CChar>?
-        let socket = unsafe local.withSockaddr { unsafe creactor_client_socket($0, CInt($1), &call) }
+        let socket = unsafe address.withSockaddr {
+            unsafe creactor_client_socket($0, CInt($1), bound ? 1 : 0, &call)
+        }
         // SAFETY: on failure the call is named by a literal of the C code.
         guard socket >= 0 else {
-            throw SystemError(status: socket, call: unsafe String(cString: call!), address: local)
+            throw SystemError(status: socket, call: unsafe String(cString: call!), address: address)
         }
         let status = unsafe uv_tcp_open(tcp, socket)
         guard status >= 0 else {
             // The descriptor is still ours.
             creactor_close(socket)
-            throw SystemError(status: status, call: "uv_tcp_open", address: local)
+            throw SystemError(status: status, call: "uv_tcp_open", address: address)
         }
     }
 

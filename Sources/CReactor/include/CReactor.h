@@ -155,6 +155,11 @@ int creactor_linger_zero(int descriptor);
 void creactor_close(int descriptor);
 /// Applies TCP_NODELAY, and SO_KEEPALIVE with TCP_KEEPIDLE if `idle_seconds` is not 0. Returns 0 or a negative errno value.
 int creactor_set_tcp_options(int descriptor, int no_delay, unsigned int idle_seconds);
+/// Sets what is not 0: TCP_KEEPINTVL in seconds, TCP_KEEPCNT, TCP_USER_TIMEOUT in milliseconds (on Apple's systems
+/// TCP_RXT_CONNDROPTIME, in whole seconds), SO_SNDBUF and SO_RCVBUF. Returns 0 or a negative errno value.
+int creactor_set_more_tcp_options(
+    int descriptor, unsigned int interval, unsigned int count, unsigned int user_timeout, int send_buffer, int receive_buffer
+);
 /// Listens. Returns 0 or a negative errno value.
 int creactor_listen(int descriptor, int backlog);
 /// Accepts a connection, non-blocking and close-on-exec. Returns its descriptor, or a negative errno value; -EAGAIN if
@@ -162,9 +167,9 @@ int creactor_listen(int descriptor, int backlog);
 int creactor_accept(int descriptor);
 /// The socket's own address. Returns 0 or a negative errno value.
 int creactor_socket_name(int descriptor, void *address, int *length);
-/// A new socket for listening, bound to the address, with SO_REUSEADDR and, for IPv6, IPV6_V6ONLY; close-on-exec and
+/// A new socket for listening, bound to the address, with SO_REUSEADDR if asked for and, for IPv6, IPV6_V6ONLY; close-on-exec and
 /// non-blocking. Returns it, or a negative errno value, and says which call failed through `call`.
-int creactor_bound_socket(const void *address, int length, int reuse_port, const char **call);
+int creactor_bound_socket(const void *address, int length, int reuse_address, int reuse_port, const char **call);
 /// Sends a datagram if the socket takes it at once, to an address or, if that is NULL, to the connected one. Returns 0 or a
 /// negative errno value.
 int creactor_send_to(int descriptor, const void *bytes, size_t count, const void *address, int length);
@@ -204,9 +209,9 @@ void creactor_own_groups_only(int descriptor, int is_ipv6);
 /// Sets IPV6_V6ONLY. Returns 0 or a negative errno value.
 int creactor_ipv6_only(int descriptor);
 
-/// A new socket for connecting, bound to the address, with SO_REUSEADDR; close-on-exec and non-blocking. With port 0 the
+/// A new socket for connecting, of the address's family and with `bound` bound to it, with SO_REUSEADDR; close-on-exec and non-blocking. With port 0 the
 /// system chooses the port when it connects, where it can. Returns as `creactor_bound_socket` does.
-int creactor_client_socket(const void *address, int length, const char **call);
+int creactor_client_socket(const void *address, int length, int bound, const char **call);
 /// Writes all bytes to standard error, retrying interrupted writes; errors are ignored, as there is no one to tell.
 void creactor_write_stderr(const void *bytes, size_t count);
 
