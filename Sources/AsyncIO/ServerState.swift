@@ -16,10 +16,17 @@ final class ServerWorker {
     fileprivate(set) var active = 0
     /// What its handlers have in common, so that each of their tasks holds it all by one reference.
     let server: TCPServer
+    let bound: LoopBound<ServerState>
     let handler: TCPServer.Handler
 
-    fileprivate init(_ server: TCPServer, _ handler: @escaping TCPServer.Handler, on loop: isolated EventLoop) {
+    fileprivate init(
+        _ server: TCPServer,
+        _ bound: LoopBound<ServerState>,
+        _ handler: @escaping TCPServer.Handler,
+        on loop: isolated EventLoop
+    ) {
         self.server = server
+        self.bound = bound
         self.handler = handler
         news = ExplainedPark(on: loop, .text("handlers of a TCPServer"))
     }
@@ -47,11 +54,19 @@ final class ServerState {
     /// Those that have handlers, each at the place that it names.
     private var connections: [StreamChannel] = []
     private var drainers: [Park] = []
+    /// What is common to the server's listeners on all its loops.
+    private let limit: ConnectionLimit
+    private let limits: ActivityLimits
+    private var sweeper: Scheduled?
+    /// Of connections whose handlers have ended.
+    private var past = ServerStatistics()
 
     var acceptedCount: UInt64 { listeners.reduce(0) { $0 + $1.acceptedCount } }
 
-    init(_ options: ServerOptions, on loop: isolated EventLoop) {
+    init(_ options: ServerOptions, _ limit: ConnectionLimit, on loop: isolated EventLoop) {
         self.options = options
+        self.limit = limit
+        limits = ActivityLimits(options)
         news = ExplainedPark(on: loop, .text("clients of a TCPServer"))
     }
 
@@ -72,6 +87,17 @@ final class ServerState {
     private func keep(_ listener: Listener) {
         listener.hold()
         listeners.append(listener)
+    }
+
+    /// All listeners are there: if they are several, of this loop or of others, they have one limit.
+    func shareLimit() {
+        for listener in listeners { listener.share(limit) }
+    }
+
+    /// Closes the listeners and forgets them, to begin anew.
+    func closeListeners() {
+        for listener in listeners { listener.close() }
+        listeners = []
     }
 
     private func makeChannel(on loop: isolated EventLoop) -> StreamChannel {
@@ -124,6 +150,49 @@ final class ServerState {
         for channel in connections { channel.abort() }
     }
 
+    func closeConnections() {
+        for channel in connections { channel.closeSoon() }
+    }
+
+    var statistics: ServerStatistics {
+        var now = past
+        now.active = active
+        for listener in listeners {
+            now.accepted += listener.acceptedCount
+            now.failedAccepts += listener.failedAcceptCount
+            now.pauses += listener.pauseCount
+            now.isPaused = now.isPaused || listener.isPaused
+        }
+        for channel in connections { now.add(channel.activity) }
+        return now
+    }
+
+    // MARK: Activity
+
+    /// Looks for connections at which nothing happens, every so often while there are any.
+    private func sweep(on loop: isolated EventLoop) {
+        sweeper = nil
+        for channel in connections {
+            guard let found = channel.lookForActivity(), let reason = limits.reason(for: found, at: loop.now) else {
+                continue
+            }
+            past.expired += 1
+            // Its handler ends later, by steps of its own.
+            channel.expire(reason)
+        }
+        sweepLater(on: loop)
+    }
+
+    private func sweepLater(on loop: isolated EventLoop) {
+        guard sweeper == nil, !connections.isEmpty, let interval = limits.interval else { return }
+        sweeper = loop.schedule(after: interval) { [unowned self] in sweep(on: loop) }
+    }
+
+    private func endSweeps() {
+        sweeper?.cancel()
+        sweeper = nil
+    }
+
     func drain(_ limit: Duration, on loop: isolated EventLoop) async {
         close()
         // A handler that drains its own server does not wait for itself.
@@ -154,11 +223,12 @@ final class ServerState {
     /// A new worker with the connections that wait for one, or nil if none does.
     func nextWorker(
         _ server: TCPServer,
+        _ bound: LoopBound<ServerState>,
         _ handler: @escaping TCPServer.Handler,
         on loop: isolated EventLoop
     ) -> ServerWorker? {
         guard !accepted.isEmpty else { return nil }
-        let worker = ServerWorker(server, handler, on: loop)
+        let worker = ServerWorker(server, bound, handler, on: loop)
         for channel in accepted.prefix(ServerWorker.mostHandlers) { give(channel, to: worker) }
         accepted.removeFirst(min(accepted.count, ServerWorker.mostHandlers))
         workers.append(worker)
@@ -168,6 +238,7 @@ final class ServerState {
 
     /// Serving has ended; the workers hold the server, which holds this.
     func end() {
+        endSweeps()
         workers = []
         roomy = []
     }
@@ -178,10 +249,13 @@ final class ServerState {
     func waitForNews(on loop: isolated EventLoop) async throws { try await news.wait(on: loop) }
     func waitForNewsUncancellable(on loop: isolated EventLoop) async -> Bool { await news.waitUncancellable(on: loop) }
 
-    func handlerBegins(_ channel: StreamChannel) {
+    func handlerBegins(_ channel: StreamChannel, on loop: isolated EventLoop) {
         channel.place = connections.count
         connections.append(channel)
         if isAborted { channel.abort() }
+        guard limits.isWatching else { return }
+        channel.watchActivity(countingBytes: limits.countsBytes)
+        sweepLater(on: loop)
     }
 
     /// A handler has ended.
@@ -191,6 +265,7 @@ final class ServerState {
             connections[channel.place] = last
             last.place = channel.place
         }
+        if limits.countsBytes { past.add(channel.activity) }
         connectionGone(of: worker)
     }
 

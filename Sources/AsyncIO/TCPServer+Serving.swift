@@ -23,7 +23,7 @@ extension TCPServer {
     public func serve(
         @_inheritActorContext(always) _ handler: @escaping @Sendable @isolated(any) (TCPConnection) async throws -> Void
     ) async throws {
-        try await bound.loop.run { loop in try await self.serve(on: loop, handler) }
+        try await serveEverywhere { bound, loop in try await self.serve(bound, on: loop, handler) }
     }
 
     /// Accepts connections and runs `handler` for each on the loop that the server belongs to.
@@ -33,12 +33,38 @@ extension TCPServer {
     public func serve(
         onEachLoop handler: @escaping @Sendable (isolated EventLoop, TCPConnection) async throws -> Void
     ) async throws {
-        try await bound.loop.run { loop in
-            try await self.serve(on: loop) { try await handler(loop, $0) }
+        try await serveEverywhere { bound, loop in
+            try await self.serve(bound, on: loop) { try await handler(loop, $0) }
         }
     }
 
+    /// Serves on each loop, and ends the loops that were made for this server when that is over.
+    private func serveEverywhere(
+        _ serve: @escaping @Sendable (LoopBound<ServerState>, isolated EventLoop) async throws -> Void
+    ) async throws {
+        guard let group else {
+            let bound = bound
+            return try await bound.loop.run { loop in try await serve(bound, loop) }
+        }
+        let result: Result<Void, any Error>
+        do {
+            // One that cannot go on ends the others.
+            try await withThrowingTaskGroup(of: Void.self) { children in
+                for bound in everywhere {
+                    children.addTask { try await bound.loop.run { loop in try await serve(bound, loop) } }
+                }
+                while try await children.next() != nil {}
+            }
+            result = .success(())
+        } catch {
+            result = .failure(error)
+        }
+        await group.end()
+        try result.get()
+    }
+
     private func serve(
+        _ bound: LoopBound<ServerState>,
         on loop: isolated EventLoop,
         _ handler: @escaping Handler
     ) async throws {
@@ -47,7 +73,7 @@ extension TCPServer {
         await withDiscardingTaskGroup { group in
             var abortion: Scheduled?
             while !state.isDone {
-                while let worker = state.nextWorker(self, handler, on: loop) {
+                while let worker = state.nextWorker(self, bound, handler, on: loop) {
                     let worker = Transfer(worker)
                     group.addImmediateTask { await self.work(worker.value, on: loop) }
                 }
@@ -77,7 +103,7 @@ extension TCPServer {
         _ worker: ServerWorker,
         on loop: isolated EventLoop
     ) async {
-        let state = bound.value(on: loop)
+        let state = worker.bound.value(on: loop)
         let worker = Transfer(worker)
         // A handler that is isolated to nothing stays on the loop by preferring it.
         let preference = worker.value.handler.isolation == nil ? loop.taskExecutor : nil
@@ -89,7 +115,7 @@ extension TCPServer {
                         continue
                     }
                     let connection = TCPConnection(channel, transport, here: loop)
-                    state.handlerBegins(channel)
+                    state.handlerBegins(channel, on: loop)
                     // A preference, even of nothing, costs a locked look-up for each step of the task.
                     if let preference {
                         group.addImmediateTask(executorPreference: preference) {
@@ -115,20 +141,17 @@ extension TCPServer {
     /// Reports what a handler threw.
     fileprivate func report(
         _ error: any Error,
+        to onError: (@Sendable (any Error, TCPConnection) -> Void)?,
         _ isOwnLoss: Bool,
         _ connection: TCPConnection,
         on loop: isolated EventLoop
     ) {
         if error is CancellationError && (Task.isCancelled || loop.isEnding) { return }
-        if let onError = bound.value(on: loop).options.onError {
+        if let onError {
             onError(error, connection)
         } else if !isOwnLoss {
             loop.report(.handlerError(error), "the handler of \(connection)")
         }
-    }
-
-    fileprivate func handlerEnded(_ channel: StreamChannel, of worker: ServerWorker, on loop: isolated EventLoop) {
-        bound.value(on: loop).handlerEnded(channel, of: worker)
     }
 }
 
@@ -147,8 +170,9 @@ extension ServerWorker {
             _ = channel.handlerEnds(registration, on: loop)
             let isOwnLoss = channel.isOwnLoss(error)
             channel.breakOff()
-            server.report(error, isOwnLoss, connection, on: loop)
+            let onError = bound.value(on: loop).options.onError
+            server.report(error, to: onError, isOwnLoss, connection, on: loop)
         }
-        server.handlerEnded(channel, of: self, on: loop)
+        bound.value(on: loop).handlerEnded(channel, of: self)
     }
 }

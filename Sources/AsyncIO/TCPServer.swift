@@ -4,7 +4,30 @@
 /// The settings of a server.
 public struct ServerOptions: Sendable {
     /// The settings of its listeners, and of the connections that they accept.
+    ///
+    /// The limit of connections, ``ListenerOptions/maxConnections``, is that of the whole server, however many addresses
+    /// and loops it has.
     public var listener = ListenerOptions()
+
+    /// Close connections on which nothing was received or sent for this long; nil, the default, waits for ever.
+    ///
+    /// Reading and writing then throw ``LoopError/timedOut(_:)``, of which ``onError`` hears. Kept by looking now and then,
+    /// so up to half of it late and never early; a message pays nothing for it.
+    public var idleTimeout: Duration?
+
+    /// Close connections whose client has sent nothing for this long from the beginning; nil, the default, waits for ever.
+    ///
+    /// For servers whose clients speak first 30 seconds are recommended: else whoever connects and is silent takes a
+    /// place for nothing. Kept like ``idleTimeout``.
+    public var firstByteTimeout: Duration?
+
+    /// Count the bytes of each connection, for ``TCPServer/statistics`` and ``TCPConnection/statistics``.
+    ///
+    /// Costs each message some ten nanoseconds. The loop's own figures, ``EventLoop/statistics``, cost nothing.
+    public var countsBytes = false
+
+    /// What finds the addresses of names to listen on.
+    public var resolver: any Resolver = SystemResolver.shared
 
     /// When ``TCPServer/serve(_:)`` is cancelled: how long handlers that do not end are waited for before their
     /// connections are aborted.
@@ -36,7 +59,12 @@ public struct ServerOptions: Sendable {
 ///
 /// The corresponding asyncio name is `asyncio.Server`; the corresponding libuv call is `uv_listen`.
 public final class TCPServer: Sendable {
+    /// Its state on the loop that it belongs to, and on the others that it serves on.
     let bound: LoopBound<ServerState>
+    let others: [LoopBound<ServerState>]
+    let group: LoopGroup?
+
+    var everywhere: [LoopBound<ServerState>] { [bound] + others }
 
     /// The addresses that it listens on, with the ports that the system chose where 0 was asked for.
     public let localAddresses: [SocketAddress]
@@ -50,57 +78,20 @@ public final class TCPServer: Sendable {
     /// The loop that it belongs to.
     public var loop: EventLoop { bound.loop }
 
-    private init(_ state: ServerState, on loop: isolated EventLoop) {
-        bound = LoopBound(state, on: loop)
-        localAddresses = state.listeners.map(\.localAddress)
+    /// All loops that it serves on, ``loop`` first.
+    public var loops: [EventLoop] { everywhere.map(\.loop) }
+
+    init(
+        _ addresses: [SocketAddress],
+        _ bound: LoopBound<ServerState>,
+        _ others: [LoopBound<ServerState>],
+        _ group: LoopGroup?
+    ) {
+        localAddresses = addresses
+        (self.bound, self.others, self.group) = (bound, others, group)
     }
 
     deinit { close() }
-
-    /// Listens on a host's addresses.
-    ///
-    /// Clients can connect when this returns, and wait in the kernel's backlog until ``serve(_:)`` accepts them.
-    ///
-    /// Must be called on a loop, to which the server and its connections then belong.
-    ///
-    /// - Parameters:
-    ///   - host: An IP address, or a name all of whose addresses are listened on. `0.0.0.0` and `::` are all addresses of
-    ///     the machine of their family.
-    ///   - port: The port; 0 takes any, the same one for all addresses.
-    ///   - options: Limits, and the settings of the connections.
-    /// - Returns: The server, which accepts nobody before ``serve(_:)``.
-    /// - Throws: ``SystemError`` that names the address, such as ``SystemError/Code/addressInUse``.
-    ///
-    /// The corresponding asyncio name is `asyncio.start_server`.
-    public static func listen(host: String, port: Int, options: ServerOptions = .init()) async throws -> TCPServer {
-        try await listen(host, port, options, on: Loops.here("TCPServer.listen"))
-    }
-
-    private static func listen(
-        _ host: String,
-        _ port: Int,
-        _ options: ServerOptions,
-        on loop: isolated EventLoop
-    ) async throws -> TCPServer {
-        let state = ServerState(options, on: loop)
-        do {
-            for var address in try await HostLookup.addresses(
-                of: host,
-                port,
-                nil,
-                by: SystemResolver.shared,
-                until: nil,
-                on: loop
-            ) {
-                if port == 0, let first = state.listeners.first { address.port = first.localAddress.port }
-                try state.listen(on: address, loop)
-            }
-        } catch {
-            state.close()
-            throw error
-        }
-        return TCPServer(state, on: loop)
-    }
 
     /// A server with one listener, which `begin` makes.
     static func listen(
@@ -108,9 +99,9 @@ public final class TCPServer: Sendable {
         on loop: isolated EventLoop,
         _ begin: @Sendable (ServerState, isolated EventLoop) throws -> Void
     ) throws -> TCPServer {
-        let state = ServerState(options, on: loop)
+        let state = ServerState(options, ConnectionLimit(options.listener.maxConnections), on: loop)
         try begin(state, loop)
-        return TCPServer(state, on: loop)
+        return TCPServer(state.listeners.map(\.localAddress), LoopBound(state, on: loop), [], nil)
     }
 
     /// Stops accepting.
@@ -126,8 +117,22 @@ public final class TCPServer: Sendable {
     ///
     /// ``serve(_:)`` returns when they have ended. Any thread; returns at once. Idempotent.
     ///
-    /// The corresponding asyncio name is `Server.abort_clients`.
+    /// The corresponding asyncio names are `Server.close` and `Server.abort_clients`.
     public func abort() { perform { $0.abort() } }
+
+    /// Closes the connections that are open after what was written has been sent; goes on listening.
+    ///
+    /// Their handlers' next read or write throws ``StreamError/closed``. Any thread; returns at once.
+    ///
+    /// The corresponding asyncio name is `Server.close_clients`.
+    public func closeClients() { perform { $0.closeConnections() } }
+
+    /// Aborts the connections that are open; goes on listening.
+    ///
+    /// Their handlers' next read or write throws ``StreamError/closed``. Any thread; returns at once.
+    ///
+    /// The corresponding asyncio name is `Server.abort_clients`.
+    public func abortClients() { perform { $0.abortConnections() } }
 
     /// Stops accepting, gives the handlers some time to end by themselves, and then cancels those that have not.
     ///
@@ -137,7 +142,11 @@ public final class TCPServer: Sendable {
     ///
     /// The corresponding asyncio names are `Server.close` and `wait_closed`.
     public func drain(within limit: Duration) async {
-        await Self.drain(bound, limit, on: bound.loop)
+        guard !others.isEmpty else { return await Self.drain(bound, limit, on: bound.loop) }
+        close()
+        let end = ContinuousClock.now.advanced(by: limit)
+        // One after the other, as all have been closed, and in this task: a handler may drain its own server.
+        for bound in everywhere { await Self.drain(bound, ContinuousClock.now.duration(to: end), on: bound.loop) }
     }
 
     private static func drain(
@@ -149,22 +158,33 @@ public final class TCPServer: Sendable {
     }
 
     /// How many connections its handlers have open.
-    public var connectionCount: Int { get async { await Self.counts(bound, on: bound.loop).active } }
+    public var connectionCount: Int { get async { await statistics.active } }
 
     /// How many connections it has accepted so far.
-    public var acceptedCount: UInt64 { get async { await Self.counts(bound, on: bound.loop).accepted } }
+    public var acceptedCount: UInt64 { get async { await statistics.accepted } }
 
-    private static func counts(
-        _ bound: LoopBound<ServerState>,
-        on loop: isolated EventLoop
-    ) -> (active: Int, accepted: UInt64) {
-        let state = bound.value(on: loop)
-        return (state.active, state.acceptedCount)
+    /// What it has done so far and has to do at this moment, on all its loops together.
+    public var statistics: ServerStatistics {
+        get async {
+            var sum = await Self.statistics(bound, on: bound.loop)
+            for other in others { sum.add(await Self.statistics(other, on: other.loop)) }
+            return sum
+        }
     }
 
+    private static func statistics(
+        _ bound: LoopBound<ServerState>,
+        on loop: isolated EventLoop
+    ) -> ServerStatistics { bound.value(on: loop).statistics }
+
     private func perform(_ action: @escaping @Sendable (ServerState) -> Void) {
-        if let state = bound.ifHere { return action(state) }
-        // A loop that is closed has closed its listeners.
-        _ = try? bound.loop.submit { [bound] loop in action(bound.value(on: loop)) }
+        for bound in everywhere {
+            if let state = bound.ifHere {
+                action(state)
+            } else {
+                // A loop that is closed has closed its listeners.
+                _ = try? bound.loop.submit { loop in action(bound.value(on: loop)) }
+            }
+        }
     }
 }

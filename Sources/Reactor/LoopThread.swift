@@ -28,9 +28,15 @@ package final class LoopThread: Sendable {
 
     /// Ends the loop's tasks, closes it, and returns when that is done.
     package func end(_ loop: EventLoop) async {
-        isEnding.store(true, ordering: .releasing)
-        _ = try? loop.submit { loop in loop.stop() }
+        endSoon(loop)
         try? await ended.value
+    }
+
+    /// The same without waiting for it.
+    package func endSoon(_ loop: EventLoop) {
+        // One stop: another would disturb the end that the first began.
+        if isEnding.exchange(true, ordering: .acquiringAndReleasing) { return }
+        _ = try? loop.submit { loop in loop.stop() }
     }
 
     private static func main(_ context: UnsafeMutableRawPointer) {
@@ -51,7 +57,7 @@ package final class LoopThread: Sendable {
     }
 }
 
-/// A value that is completed once, from any thread, and awaited by one task.
+/// A value that is completed once, from any thread, and awaited by any number of tasks.
 ///
 /// The wait is not cancelled with its task.
 @safe
@@ -59,25 +65,26 @@ package final class OneShot<Value: Sendable>: Sendable {
     private let lock = Lock()
     // SAFETY: under the lock.
     private nonisolated(unsafe) var result: Result<Value, any Error>?
-    private nonisolated(unsafe) var continuation: UnsafeContinuation<Void, Never>?
+    private nonisolated(unsafe) var waiting: [UnsafeContinuation<Void, Never>] = unsafe []
 
     package init() {}
 
     /// The first completion counts.
     package func complete(_ result: Result<Value, any Error>) {
-        let waiting = unsafe lock.locked {
-            guard unsafe self.result == nil else { return unsafe nil as UnsafeContinuation<Void, Never>? }
+        let waiters = unsafe lock.locked {
+            guard unsafe self.result == nil else { return unsafe [] as [UnsafeContinuation<Void, Never>] }
             unsafe self.result = result
-            return unsafe continuation.take()
+            defer { unsafe waiting = [] }
+            return unsafe waiting
         }
-        unsafe waiting?.resume()
+        unsafe waiters.forEach { unsafe $0.resume() }
     }
 
     package var value: Value {
         get async throws {
             unsafe await withUnsafeContinuation { continuation in
                 let isComplete = lock.locked {
-                    if unsafe result == nil { unsafe self.continuation = continuation }
+                    if unsafe result == nil { unsafe waiting.append(continuation) }
                     return unsafe result != nil
                 }
                 if isComplete { unsafe continuation.resume() }

@@ -357,6 +357,7 @@ package final class StreamChannel: Receiver, StreamProtocol {
     /// Whether an error is the loss of this connection, as opposed to a fault of the code that uses it.
     package func isOwnLoss(_ error: any Error) -> Bool {
         if let error = error as? StreamError { return error == .closed }
+        if let error = error as? LoopError { return (failure ?? heldTransport?.failure) as? LoopError == error }
         guard let error = error as? SystemError, let loss = failure ?? heldTransport?.failure else { return false }
         return (loss as? SystemError) == error
     }
@@ -389,6 +390,24 @@ package final class StreamChannel: Receiver, StreamProtocol {
     /// Closes after what was written has been sent, and does not wait.
     package func closeSoon() {
         heldTransport?.close()
+        arrival.wakeHere()
+    }
+
+    /// Begins to look at what happens on the connection.
+    package func watchActivity(countingBytes: Bool) {
+        guard !lost else { return }
+        heldTransport?.watchActivity(countingBytes: countingBytes)
+    }
+
+    /// What was found since the last look, from which the next begins; nil if nobody looks.
+    package func lookForActivity() -> StreamActivity? { lost ? nil : heldTransport?.lookForActivity() }
+
+    /// What is known so far.
+    package var activity: StreamActivity? { heldTransport?.activity }
+
+    /// Closes because of an error, which is what reading and writing then throw.
+    package func expire(_ error: any Error) {
+        heldTransport?.expire(error)
         arrival.wakeHere()
     }
 

@@ -29,6 +29,8 @@ final class StreamExtras {
     var readerWatch: ReaderWatch?
     /// Run when the descriptor is closed.
     var afterClose: (() -> Void)?
+    /// What happened lately, if somebody looks.
+    var activity: StreamActivity?
     /// The addresses that were asked for.
     var localAddress: SocketAddress?
     var remoteAddress: SocketAddress?

@@ -124,6 +124,7 @@ extension StreamTransport {
 
     @inline(never)
     private func deliverTheLongWay(_ count: Int) {
+        noteReceived(count)
         core.enter()
         if isBuffered { deliverBuffered(count) } else { deliverBytes(count) }
         core.leave { subject(isBuffered ? "bufferUpdated" : "dataReceived") }

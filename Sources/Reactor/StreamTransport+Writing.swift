@@ -176,6 +176,7 @@ extension StreamTransport {
     func accepted(_ written: Int) -> Int? {
         if written >= 0 {
             core.statistics.bytesSent &+= UInt64(written)
+            noteSent(written)
             return written
         }
         let code = SystemError.Code(rawValue: CInt(written))
@@ -229,6 +230,7 @@ extension StreamTransport {
             return
         }
         core.statistics.bytesSent &+= UInt64(sent)
+        noteSent(sent)
         core.enter()
         resumeIfNeeded()
         onSent?()

@@ -24,6 +24,8 @@ public final class StreamTransport {
     private enum Way {
         /// It is handed over, and nobody times that.
         case plain
+        /// As `plain`, by the long way once: somebody wants to know whether anything arrives.
+        case watched
         case timed
         case buffered
     }
@@ -54,14 +56,7 @@ public final class StreamTransport {
     /// What few connections have: see `StreamExtras`.
     private var extras: StreamExtras?
     var driver = StreamDriver.none {
-        didSet {
-            // Of what is no socket the short way of writing knows nothing.
-            if case .system(let stream) = driver, stream.streamKind.isSocket {
-                descriptor = stream.descriptor
-            } else {
-                descriptor = -1
-            }
-        }
+        didSet { keepDescriptor() }
     }
     private(set) var receiver: Receiver?
     // SAFETY: the same object, not counted: used only while `receiver` holds it.
@@ -146,6 +141,34 @@ public final class StreamTransport {
         get { extras?.onSent }
         set { if newValue != nil || extras != nil { withExtras { $0.onSent = newValue } } }
     }
+
+    /// What somebody wants to know of what happens here: see StreamTransport+Activity.swift.
+    var activity: StreamActivity? {
+        get { extras?.activity }
+        set { withExtras { $0.activity = newValue } }
+    }
+
+    /// Sends the next message that arrives, and the next that is written, the long way.
+    func leaveShortWays() {
+        if way == .plain { way = .watched }
+        descriptor = -1
+    }
+
+    func resumeShortReading() { if way == .watched { way = .plain } }
+
+    func resumeShortWriting() { keepDescriptor() }
+
+    /// Of what is no socket the short way of writing knows nothing.
+    private func keepDescriptor() {
+        if case .system(let stream) = driver, stream.streamKind.isSocket {
+            descriptor = stream.descriptor
+        } else {
+            descriptor = -1
+        }
+    }
+
+    /// Remembers why the connection ends, if nothing else ended it before.
+    func noteFailure(_ error: any Error) { if failure == nil { failure = error } }
 
     /// The memory that a buffered protocol reads into.
     var activeBuffer: ReadBuffer? {

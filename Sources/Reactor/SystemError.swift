@@ -118,8 +118,6 @@ extension SystemError.Code {
     public static var operationNotPermitted: Self { .init(rawValue: UV_EPERM.rawValue) }
     /// No open descriptor, or one of another kind (libuv: `UV_EBADF`).
     public static var badDescriptor: Self { .init(rawValue: UV_EBADF.rawValue) }
-    /// An address of another family than the socket's (libuv: `UV_EAFNOSUPPORT`).
-    public static var familyNotSupported: Self { .init(rawValue: UV_EAFNOSUPPORT.rawValue) }
     /// Something that the system, or this kind of descriptor, does not do (libuv: `UV_ENOTSUP`).
     public static var notSupported: Self { .init(rawValue: UV_ENOTSUP.rawValue) }
     /// No route to the host (libuv: `UV_EHOSTUNREACH`).

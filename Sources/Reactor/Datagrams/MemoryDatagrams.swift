@@ -180,7 +180,7 @@ final class MemoryDatagramSocket: LiveHandle {
         // As with a socket, the error of an earlier datagram takes the place of this one.
         if let error = pendingError.take() { return error.code.rawValue }
         let target = address ?? remoteAddress!
-        if target.family != localAddress.family { return SystemError.Code.familyNotSupported.rawValue }
+        if target.family != localAddress.family { return SystemError.Code.addressFamilyNotSupported.rawValue }
         if bytes.count > target.largestDatagram { return SystemError.Code.messageTooLarge.rawValue }
         if target.isBroadcast && !allowsBroadcast { return SystemError.Code.accessDenied.rawValue }
         guard underWay < network.capacity else { return SystemError.Code.wouldBlock.rawValue }

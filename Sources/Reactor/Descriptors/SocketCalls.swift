@@ -73,7 +73,7 @@ enum SocketCalls {
             }
             return Result { () throws(SystemError) -> Datagram? in
                 guard let count = try count(status, "recvmsg") else { return nil }
-                guard let sender else { throw SystemError(.familyNotSupported, call: "recvmsg") }
+                guard let sender else { throw SystemError(.addressFamilyNotSupported, call: "recvmsg") }
                 // SAFETY: the kernel has filled so many bytes of the room.
                 let bytes = unsafe Bytes(copying: UnsafeRawBufferPointer(rebasing: room[..<count]))
                 var datagram = Datagram(bytes, sender)

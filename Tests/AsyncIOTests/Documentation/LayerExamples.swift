@@ -76,6 +76,13 @@ private struct Legacy {
         return page
     }
 
+    private static func loops() async throws {
+        let group = try await LoopGroup.start(4)
+        for loop in group.loops { try loop.submit { loop in warmUp(on: loop) } }
+        await group.end()
+    }
+
+    private static func warmUp(on loop: isolated EventLoop) {}
     private nonisolated static func digest(of file: Page) -> Int { 0 }
     private static func refresh(on loop: isolated EventLoop) async throws -> Page { Page() }
 

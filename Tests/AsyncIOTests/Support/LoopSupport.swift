@@ -51,7 +51,7 @@ func onLoop<Value>(
 }
 
 /// Other tests of this process, which run at the same time, open and close descriptors too: so this is patient.
-private func expectDescriptors(_ expected: Int, _ sourceLocation: SourceLocation) async {
+func expectDescriptors(_ expected: Int, _ sourceLocation: SourceLocation) async {
     var patience = 20_000
     while openDescriptors() > expected && patience > 0 {
         patience -= 1
