@@ -34,6 +34,9 @@ struct EchoServer: ParsableCommand {
     @Option(help: "How many connections may be open at once; further clients wait. Default: what descriptors allow.")
     var maxConnections: Int?
 
+    @Option(help: "How many loops to serve on, each on a thread of its own. Needs --api streams.")
+    var loops = 1
+
     @Flag(help: "Print no figures at the end.")
     var quiet = false
 
@@ -44,6 +47,8 @@ struct EchoServer: ParsableCommand {
         if let maxConnections, maxConnections < 1 {
             throw ValidationError("--max-connections must be at least 1, not \(maxConnections).")
         }
+        guard loops >= 1 else { throw ValidationError("--loops must be at least 1, not \(loops).") }
+        guard loops == 1 || api == .streams else { throw ValidationError("Several --loops need --api streams.") }
     }
 
     func run() throws {

@@ -17,15 +17,30 @@ struct StreamServer {
         serverOptions.listener.maxConnections = options.maxConnections
         // Clients break off connections all the time: for an echo server that is no news.
         serverOptions.onError = { _, _ in }
-        let server = try await TCPServer.listen(host: options.host, port: options.port, options: serverOptions)
+        let server = try await TCPServer.listen(
+            host: options.host,
+            port: options.port,
+            options: serverOptions,
+            loops: options.loops
+        )
         try await endOnSignals(server, on: server.loop)
         try Output.writeLine("listening on \(server.localAddress)", to: .standardOutput)
-        try await server.serve { connection in
-            while let bytes = try await connection.read() { try await connection.write(bytes) }
+        if options.loops == 1 {
+            try await server.serve { connection in
+                while let bytes = try await connection.read() { try await connection.write(bytes) }
+            }
+        } else {
+            try await server.serve { _, connection in
+                while let bytes = try await connection.read() { try await connection.write(bytes) }
+            }
         }
-        let statistics = await server.loop.statistics
-        return "echo-server: \(await server.acceptedCount) connections, \(statistics.bytesReceived) bytes received, "
-            + "\(statistics.bytesSent) bytes sent"
+        var (received, sent): (UInt64, UInt64) = (0, 0)
+        for loop in server.loops {
+            let statistics = await loop.statistics
+            received += statistics.bytesReceived
+            sent += statistics.bytesSent
+        }
+        return "echo-server: \(await server.acceptedCount) connections, \(received) bytes received, \(sent) bytes sent"
     }
 
     private func endOnSignals(_ server: TCPServer, on loop: isolated EventLoop) throws {

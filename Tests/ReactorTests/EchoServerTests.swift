@@ -21,6 +21,16 @@ extension ReactorTests {
             #expect(errors == "echo-server: 1 connections, 6 bytes received, 6 bytes sent\n")
         }
 
+        @Test func `on several loops it serves everybody, and the figures are those of all`() throws {
+            let server = try EchoServer("--port", "0", "--loops", "3")
+            let clients = try talk(to: server.address, saying: Array(repeating: "hello\n", count: 20))
+            #expect(clients == Array(repeating: ["made", "data hello\n", "eof", "lost"], count: 20))
+            server.process.send(SIGTERM)
+            let (status, output, errors) = server.process.finish()
+            #expect(status == 0 && output == "")
+            #expect(errors == "echo-server: 20 connections, 120 bytes received, 120 bytes sent\n")
+        }
+
         @Test func `quiet prints no figures, and Ctrl-C ends it as well`() throws {
             let server = try EchoServer("--port", "0", "--quiet", "--host", "localhost")
             server.process.send(SIGINT)
@@ -29,7 +39,8 @@ extension ReactorTests {
         }
 
         @Test(arguments: [
-            ["--port", "70000"], ["--port", "-1"], ["--port", "http"], ["--max-connections", "0"],
+            ["--port", "70000"], ["--port", "-1"], ["--port", "http"], ["--max-connections", "0"], ["--loops", "0"],
+            ["--loops", "2", "--api", "callbacks"],
             ["--api", "telepathy"], ["--nonsense"], ["surplus"],
         ])
         func `a bad flag or value is exit code 64 and usage`(arguments: [String]) throws {
@@ -42,7 +53,7 @@ extension ReactorTests {
         @Test func `help is exit code 0 and names every flag`() throws {
             let (status, output, _) = try ForeignProgram([EchoServer.path!, "--help"]).finish()
             #expect(status == 0)
-            for flag in ["--host", "--port", "--api", "--max-connections", "--quiet"] {
+            for flag in ["--host", "--port", "--api", "--max-connections", "--loops", "--quiet"] {
                 #expect(output.contains(flag))
             }
         }
