@@ -89,6 +89,25 @@ final class ServerState {
         listeners.append(listener)
     }
 
+    /// Takes clients of an address that the server's first loop accepts.
+    func takeClients(of address: SocketAddress, _ loop: isolated EventLoop) throws {
+        let listener = try loop.listenWithoutSocket(on: address, options: options.listener) { [unowned self] in
+            makeChannel(on: loop)
+        }
+        listener.hold()
+        listeners.append(listener)
+    }
+
+    /// The listeners, for handing clients over to them.
+    func boundListeners(on loop: isolated EventLoop) -> [LoopBound<Listener>] {
+        listeners.map { LoopBound($0, here: loop) }
+    }
+
+    /// Gives clients by turns to the listeners of other loops, each of which has as many as this one.
+    func handOver(to others: [[LoopBound<Listener>]]) {
+        for (index, listener) in listeners.enumerated() { listener.handOver(to: others.map { $0[index] }) }
+    }
+
     /// All listeners are there: if they are several, of this loop or of others, they have one limit.
     func shareLimit() {
         for listener in listeners { listener.share(limit) }

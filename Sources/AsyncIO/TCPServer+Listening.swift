@@ -23,7 +23,8 @@ extension TCPServer {
     ///     machine; `0.0.0.0` and `::` are those of their family.
     ///   - port: The port; 0 takes any, the same one for all addresses.
     ///   - options: Limits, and the settings of the connections.
-    ///   - loops: On how many loops. Linux gives each a share of the clients (`SO_REUSEPORT`).
+    ///   - loops: On how many loops. Linux gives each a share of the clients (`SO_REUSEPORT`); elsewhere they get them by
+    ///     turns from the first.
     /// - Returns: The server, which accepts nobody before ``serve(_:)``.
     /// - Throws: ``SystemError`` that names the address, such as ``SystemError/Code/addressInUse``; what the resolver throws;
     ///   `CancellationError`.
@@ -68,7 +69,7 @@ extension TCPServer {
         on loop: isolated EventLoop
     ) async throws -> TCPServer {
         var options = options
-        if loops > 1 { options.listener.reusePort = true }
+        if loops > 1 && !options.handsOver { options.listener.reusePort = true }
         let found = try await addresses(of: hosts, port, options.resolver, on: loop)
         let limit = ConnectionLimit(options.listener.maxConnections)
         let state = ServerState(options, limit, on: loop)
@@ -82,7 +83,13 @@ extension TCPServer {
             let group = try await LoopGroup.start(loops - 1, configuration: configuration)
             do {
                 var others: [LoopBound<ServerState>] = []
-                for other in group.loops { others.append(try await join(addresses, options, limit, on: other)) }
+                var takers: [[LoopBound<Listener>]] = []
+                for other in group.loops {
+                    let (joined, listeners) = try await join(addresses, options, limit, on: other)
+                    others.append(joined)
+                    takers.append(listeners)
+                }
+                if options.handsOver { state.handOver(to: takers) }
                 return TCPServer(addresses, bound, others, group)
             } catch {
                 await group.end()
@@ -94,20 +101,24 @@ extension TCPServer {
         }
     }
 
-    /// Listens on another loop on addresses that the first has bound already.
+    /// Listens on another loop on addresses that the first has bound already, or takes clients from there.
     private static func join(
         _ addresses: [SocketAddress],
         _ options: ServerOptions,
         _ limit: ConnectionLimit,
         on loop: isolated EventLoop
-    ) throws -> LoopBound<ServerState> {
+    ) throws -> (LoopBound<ServerState>, [LoopBound<Listener>]) {
         let state = ServerState(options, limit, on: loop)
-        do { for address in addresses { try state.listen(on: address, loop) } } catch {
+        do {
+            for address in addresses {
+                if options.handsOver { try state.takeClients(of: address, loop) } else { try state.listen(on: address, loop) }
+            }
+        } catch {
             state.close()
             throw error
         }
         state.shareLimit()
-        return LoopBound(state, on: loop)
+        return (LoopBound(state, on: loop), state.boundListeners(on: loop))
     }
 
     /// The addresses of all hosts, which are looked up together, each once.

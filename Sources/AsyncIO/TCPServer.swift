@@ -26,6 +26,18 @@ public struct ServerOptions: Sendable {
     /// Costs each message some ten nanoseconds. The loop's own figures, ``EventLoop/statistics``, cost nothing.
     public var countsBytes = false
 
+    /// Whether a server on several loops accepts on one of them and hands clients over to the others, as the system does
+    /// not share clients between sockets.
+    package var handsOver = ServerOptions.mustHandOver
+
+    private static var mustHandOver: Bool {
+        #if os(Linux)
+        false
+        #else
+        true
+        #endif
+    }
+
     /// What finds the addresses of names to listen on.
     public var resolver: any Resolver = SystemResolver.shared
 

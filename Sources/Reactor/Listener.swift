@@ -22,6 +22,8 @@ public final class Listener {
     enum Backend {
         case system(ListenerHandle)
         case memory(MemoryListener)
+        /// It gets its clients from a listener of another loop: see HandOver.swift.
+        case fed(Feed)
     }
 
     /// The address that it listens on, with the port that the system chose where 0 was asked for.
@@ -59,6 +61,7 @@ public final class Listener {
     /// Whether it holds a place of that for the client whom it is about to accept, and whether it waits for one.
     private var hasPlace = false
     private var waitsForPlace = false
+    private(set) var handOver: HandOver?
 
     init(
         core: LoopCore,
@@ -89,6 +92,9 @@ public final class Listener {
         switch backend.take() {
         case .system(let handle): handle.stop()
         case .memory(let listener): listener.stop()
+        case .fed(let feed):
+            for _ in feed.waiting { givePlaceBack() }
+            feed.waiting = []
         case nil: break
         }
     }
@@ -163,6 +169,22 @@ public final class Listener {
         hasPlace = false
         common.giveBack()
     }
+
+    /// Lets the place go with a client to another listener of the same limit.
+    func takePlaceAlong() -> ConnectionLimit? {
+        defer { hasPlace = false }
+        return hasPlace ? common : nil
+    }
+
+    func givePlaceBack() { common?.giveBack() }
+
+    /// What others accepted for this one.
+    var feed: Feed? { if case .fed(let feed) = backend { feed } else { nil } }
+
+    var holdsClients: Bool { isHeld }
+
+    /// Gives clients by turns to others and keeps every so many-th, from before the first connection on.
+    package func handOver(to others: [LoopBound<Listener>]) { handOver = HandOver(others) }
 
     /// Makes it share its limit with others, from before the first connection on.
     package func share(_ limit: ConnectionLimit) { common = limit }
@@ -239,6 +261,7 @@ public final class Listener {
         switch backend {
         case .system(let handle): handle.resumeAccepting()
         case .memory(let listener): listener.resumeAccepting()
+        case .fed: takeWaiting()
         case nil: break
         }
     }

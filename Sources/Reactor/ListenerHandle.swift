@@ -101,17 +101,20 @@ final class ListenerHandle: HandleBox, LiveHandle {
             if descriptor == -EAGAIN { return listener.foundNobody() }
             do throws(SystemError) {
                 if descriptor < 0 { throw SystemError(status: descriptor, call: "accept") }
-                try adopt(descriptor, for: listener)
+                if listener.gaveAway(descriptor) { continue }
+                try Self.adopt(descriptor, for: listener)
+                retryDelay = Self.firstRetry
             } catch {
                 return pause(error)
             }
         }
     }
 
-    private func adopt(_ descriptor: CInt, for listener: Listener) throws(SystemError) {
+    /// Makes a connection of an accepted descriptor, which it closes if that fails.
+    static func adopt(_ descriptor: CInt, for listener: Listener) throws(SystemError) {
         let stream: SystemStream
         do throws(SystemError) {
-            stream = try unsafe SystemStream(StreamKind(listener.localAddress.family), on: core)
+            stream = try SystemStream(StreamKind(listener.localAddress.family), on: listener.core)
         } catch {
             breakOff(descriptor)
             throw error
@@ -128,12 +131,11 @@ final class ListenerHandle: HandleBox, LiveHandle {
         // What cannot be set on a client that has gone is of no use to it either.
         try? stream.apply(listener.options.connection)
         #endif
-        retryDelay = Self.firstRetry
         listener.didAccept(.system(stream)) { stream.transport = $0 }
     }
 
     /// Closes a connection that nobody will serve, with a reset: an end would look like an answer.
-    private func breakOff(_ descriptor: CInt) {
+    private static func breakOff(_ descriptor: CInt) {
         _ = creactor_linger_zero(descriptor)
         creactor_close(descriptor)
     }
