@@ -111,7 +111,11 @@ extension TCPServer {
         let state = ServerState(options, limit, on: loop)
         do {
             for address in addresses {
-                if options.handsOver { try state.takeClients(of: address, loop) } else { try state.listen(on: address, loop) }
+                if options.handsOver {
+                    try state.takeClients(of: address, loop)
+                } else {
+                    try state.listen(on: address, loop)
+                }
             }
         } catch {
             state.close()

@@ -43,7 +43,8 @@ extension AsyncIOTests {
         }
 
         @Test(arguments: [false, true])
-        func `each connection of a server on several loops lives on the loop that got it`(handsOver: Bool) async throws {
+        func `each connection of a server on several loops lives on the loop that got it`(handsOver: Bool) async throws
+        {
             let names = Recorder<String>()
             try await onSeveral { loop in
                 var options = ServerOptions()
