@@ -1,6 +1,7 @@
 // The system's look-ups, as the C library has them: from names and services to addresses and back. They block, so they
 // belong on threads that may, except where nothing but numbers is asked about.
 
+internal import CLibUV
 internal import CReactor
 #if canImport(Glibc)
 internal import Glibc

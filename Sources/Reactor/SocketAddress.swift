@@ -2,6 +2,7 @@
 // what they mean, printed as they are written in URLs. The C structures exist only for the length of a call.
 
 internal import CLibUV
+internal import CReactor
 #if canImport(Glibc)
 internal import Glibc
 #elseif canImport(Musl)

@@ -1,5 +1,6 @@
 // The addresses of a socket's two ends.
 
+internal import CLibUV
 internal import CReactor
 #if canImport(Glibc)
 internal import Glibc

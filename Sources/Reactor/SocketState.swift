@@ -1,6 +1,7 @@
 // What a descriptor is that a program brings along, found out before it is taken over: whoever is refused keeps it as
 // it was.
 
+internal import CLibUV
 internal import CReactor
 
 /// Why a descriptor cannot be taken over; it is still the caller's, and as it was.

@@ -339,18 +339,6 @@ package final class StreamChannel: Receiver, StreamProtocol {
 
     // MARK: Ending
 
-    /// Gives the descriptor away, with what was read from it and by nobody from here.
-    func detach() throws -> (descriptor: CInt, unread: Bytes?) {
-        if arrival.isOccupied { throw StreamError.busyReader }
-        return (try openTransport().detach(), takeArrived())
-    }
-
-    /// The transport, as long as it is one.
-    package func openTransport() throws -> StreamTransport {
-        guard let transport = heldTransport, !lost, !transport.isClosing else { throw reasonOfLoss }
-        return transport
-    }
-
     /// Why nothing can be read or written any more.
     var reasonOfLoss: any Error { failure ?? heldTransport?.failure ?? StreamError.closed }
 
@@ -390,24 +378,6 @@ package final class StreamChannel: Receiver, StreamProtocol {
     /// Closes after what was written has been sent, and does not wait.
     package func closeSoon() {
         heldTransport?.close()
-        arrival.wakeHere()
-    }
-
-    /// Begins to look at what happens on the connection.
-    package func watchActivity(countingBytes: Bool) {
-        guard !lost else { return }
-        heldTransport?.watchActivity(countingBytes: countingBytes)
-    }
-
-    /// What was found since the last look, from which the next begins; nil if nobody looks.
-    package func lookForActivity() -> StreamActivity? { lost ? nil : heldTransport?.lookForActivity() }
-
-    /// What is known so far.
-    package var activity: StreamActivity? { heldTransport?.activity }
-
-    /// Closes because of an error, which is what reading and writing then throw.
-    package func expire(_ error: any Error) {
-        heldTransport?.expire(error)
         arrival.wakeHere()
     }
 

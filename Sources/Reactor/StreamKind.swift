@@ -1,6 +1,7 @@
 // What can be behind a stream of the system's.
 
 internal import CLibUV
+internal import CReactor
 #if canImport(Glibc)
 internal import Glibc
 #elseif canImport(Musl)

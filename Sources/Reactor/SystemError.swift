@@ -3,6 +3,7 @@
 // do not depend on where it happened.
 
 internal import CLibUV
+internal import CReactor
 
 /// An error that the operating system or libuv reported.
 ///

@@ -16,7 +16,7 @@ import Darwin
 extension ReactorTests {
     @Suite struct SocketOptionsTests {
         private static func value(_ transport: StreamTransport, _ level: CInt, _ name: CInt) -> Int {
-            guard case .tcp(let stream) = transport.driver else { return -1 }
+            guard case .system(let stream) = transport.driver else { return -1 }
             var value: CInt = -1
             var length = socklen_t(MemoryLayout<CInt>.size)
             // SAFETY: the option is a number, and its size goes with it.

@@ -13,6 +13,8 @@ enum EchoServer: String, CaseIterable, Codable, ExpressibleByArgument {
     case ours
     case streams
     case streamsPool = "streams-pool"
+    case chunks
+    case lines
     case nio
     case nioAsync = "nio-async"
     case uvloop
@@ -32,8 +34,10 @@ enum EchoServer: String, CaseIterable, Codable, ExpressibleByArgument {
         case .epoll: "epoll in C"
         case .libuv: "libuv in C"
         case .ours: "swift-asyncio, callbacks"
-        case .streams: "swift-asyncio, streams"
-        case .streamsPool: "swift-asyncio, streams, without the hooks"
+        case .streams: "swift-asyncio, async"
+        case .streamsPool: "swift-asyncio, async, without the hooks"
+        case .chunks: "swift-asyncio, StreamReader"
+        case .lines: "swift-asyncio, readLine"
         case .nio: "SwiftNIO"
         case .nioAsync: "SwiftNIO, NIOAsyncChannel"
         case .uvloop: "uvloop, protocol"
@@ -48,13 +52,13 @@ enum EchoServer: String, CaseIterable, Codable, ExpressibleByArgument {
     }
 
     /// Whether it is made of this package.
-    var isOurs: Bool { [.ours, .streams, .streamsPool].contains(self) }
+    var isOurs: Bool { [.ours, .streams, .streamsPool, .chunks, .lines].contains(self) }
 
     /// Whether it needs several times as long as the others, and so gets fewer messages.
     var isSlow: Bool { [.asyncio, .asyncioStreams, .asyncioLines].contains(self) }
 
     /// Whether it sends nothing back before a line is complete.
-    var needsLines: Bool { [.uvloopLines, .asyncioLines].contains(self) }
+    var needsLines: Bool { [.lines, .uvloopLines, .asyncioLines].contains(self) }
 
     /// The program of its own that it is, with its first arguments; nil for those that are in this one.
     var peer: PeerServer? {
@@ -77,8 +81,10 @@ enum EchoServer: String, CaseIterable, Codable, ExpressibleByArgument {
         case .epoll: return unsafe peer_epoll_echo(host, CInt(port))
         case .libuv: return unsafe peer_libuv_echo(host, CInt(port))
         case .ours: return try OurEchoServer.serve(host: host, port: port)
-        case .streams: return try OurStreamServer.serve(host: host, port: port, .loop)
-        case .streamsPool: return try OurStreamServer.serve(host: host, port: port, .pool)
+        case .streams: return try OurStreamServer.serve(host: host, port: port, .loop, by: .connection)
+        case .streamsPool: return try OurStreamServer.serve(host: host, port: port, .pool, by: .connection)
+        case .chunks: return try OurStreamServer.serve(host: host, port: port, .loop, by: .chunks)
+        case .lines: return try OurStreamServer.serve(host: host, port: port, .loop, by: .lines)
         case .nio: return try NIOEchoServer.serve(host: host, port: port)
         case .nioAsync: return try NIOAsyncServer.serve(host: host, port: port)
         default:

@@ -3,10 +3,19 @@
 internal import AsyncIO
 
 enum OurStreamServer {
+    /// What a handler reads and writes with.
+    enum Way {
+        /// The connection itself.
+        case connection
+        /// The connection's reader and writer: whatever has come, or a line at a time.
+        case chunks
+        case lines
+    }
+
     /// Serves until SIGTERM, and returns the exit code.
     ///
     /// `executor` says whether what the loop's thread enqueues for Swift's global executor stays on the loop.
-    static func serve(host: String, port: Int, _ executor: EventLoop.GlobalExecutor) throws -> CInt {
+    static func serve(host: String, port: Int, _ executor: EventLoop.GlobalExecutor, by way: Way) throws -> CInt {
         var configuration = EventLoop.Configuration()
         configuration.globalExecutor = executor
         try AsyncIO.run(configuration) {
@@ -15,8 +24,27 @@ enum OurStreamServer {
             let server = try await TCPServer.listen(host: host, port: port, options: options)
             try await endOnSignal(server, on: server.loop)
             Terminal.print("listening on \(server.localAddress)")
-            try await server.serve { connection in
-                while let bytes = try await connection.read() { try await connection.write(bytes) }
+            switch way {
+            case .connection:
+                try await server.serve { connection in
+                    while let bytes = try await connection.read() { try await connection.write(bytes) }
+                }
+            case .chunks:
+                try await server.serve { connection in
+                    let (reader, writer) = (connection.reader, connection.writer)
+                    while let bytes = try await reader.read() {
+                        writer.write(bytes)
+                        try await writer.drain()
+                    }
+                }
+            case .lines:
+                try await server.serve { connection in
+                    let (reader, writer) = (connection.reader, connection.writer)
+                    while let line = try await reader.readLine() {
+                        writer.write(line)
+                        try await writer.drain()
+                    }
+                }
             }
         }
         return 0

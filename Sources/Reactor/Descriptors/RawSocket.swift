@@ -6,6 +6,7 @@
 //   * A wait that is cancelled watches no more when the next call asks: see EventLoop+Descriptors.swift.
 //   * One task at a time waits in each direction; a second one is refused, as it would take from the first.
 
+internal import CLibUV
 internal import CReactor
 #if canImport(Glibc)
 internal import Glibc
