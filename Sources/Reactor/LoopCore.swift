@@ -199,7 +199,8 @@ final class LoopCore {
     /// Calls `body` with the public loop, whose references are not counted for it: it outlives every callback.
     @inline(__always)
     func withLoop<R>(_ body: (EventLoop) throws -> R) rethrows -> R {
-        try unsafe facade!._withUnsafeGuaranteedRef { try body($0) }
+        // SAFETY: `attach` set it before anything could call this.
+        try unsafe facade.unsafelyUnwrapped._withUnsafeGuaranteedRef { try body($0) }
     }
 
     @inline(__always)

@@ -58,9 +58,10 @@ final class ReadSlab {
     /// The same without counting a reference, for a slab that is not shared.
     @inline(__always)
     func lend(_ count: Int) -> LentBytes {
+        // SAFETY: the slab always has room, and so an address.
         unsafe LentBytes(
             storage: lent,
-            base: UnsafePointer(room.baseAddress!.assumingMemoryBound(to: UInt8.self)),
+            base: UnsafePointer(room.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: UInt8.self)),
             startIndex: 0,
             endIndex: count
         )

@@ -27,7 +27,9 @@ enum SocketName {
             : unsafe creactor_socket_name(socket, &storage, &length)
         try check(status, remote ? "getpeername" : "getsockname")
         return unsafe withUnsafePointer(to: &storage) {
-            unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe SocketAddress($0, length: Int(length)) }
+            unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                unsafe SocketAddress($0, length: Int(length))
+            }
         }
     }
 }

@@ -103,7 +103,7 @@ extension StreamTransport {
             // The slab keeps what it lends for the length of the call; no read can begin within it.
             try core.withLoop { loop in
                 // SAFETY: `begin` set the receiver, and it is let go only in `didClose`, never in a read callback.
-                try unsafe hotReceiver._withUnsafeGuaranteedRef {
+                try unsafe hotReceiver.unsafelyUnwrapped._withUnsafeGuaranteedRef {
                     try unsafe core.crossings.lent($0, core.slab.lend(count), self, loop)
                 }
             }

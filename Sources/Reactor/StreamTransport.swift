@@ -60,7 +60,7 @@ public final class StreamTransport {
     }
     private(set) var receiver: Receiver?
     // SAFETY: the same object, not counted: used only while `receiver` holds it.
-    private(set) var hotReceiver: Unmanaged<Receiver>!
+    private(set) var hotReceiver: Unmanaged<Receiver>?
     private var listener: Listener?
     /// What waits to be sent; nil as long as nothing ever has.
     var queue: WriteQueue?

@@ -2,6 +2,7 @@
 // then the rest.
 
 /// The bytes that a connection has taken over and the kernel has not.
+@safe
 final class WriteQueue {
     /// How much one request carries at most.
     ///
@@ -28,13 +29,16 @@ final class WriteQueue {
     private(set) var isSending = false
 
     // What is gathered: see WriteQueue+Gathering.swift. It is behind everything that waits.
-    var block: ByteStorage?
+    // SAFETY: as `nextListed`.
+    @exclusivity(unchecked) var block: ByteStorage?
     var runStart = 0
     var runEnd = 0
     /// How many bytes were gathered since the last attempt to send.
     var gathered = 0
-    /// Whether the loop will flush what is gathered.
+    /// Whether the loop will flush what is gathered, and whose connection is next.
     var isListed = false
+    // SAFETY: the loop's thread alone uses it; a check of exclusivity at run time would find nothing.
+    @exclusivity(unchecked) var nextListed: StreamTransport?
 
     func append(_ bytes: Bytes) {
         guard !bytes.isEmpty else { return }
@@ -112,6 +116,7 @@ final class WriteQueue {
     }
 
     private func sweep() {
+        if head == 0 { return }
         if head == waiting.count {
             waiting.removeAll(keepingCapacity: true)
             head = 0
@@ -142,7 +147,7 @@ final class WriteQueue {
         head = 0
         byteCount = 0
         bytesInFlight = 0
-        block = nil
+        unsafe block = nil
         (runStart, runEnd, gathered) = (0, 0, 0)
     }
 }

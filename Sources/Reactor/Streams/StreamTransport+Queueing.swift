@@ -9,6 +9,8 @@
 //   * A block belongs to one connection for as long as something of it waits, and then to the loop again: gathering
 //     allocates nothing, and an idle connection has no block.
 
+internal import CReactor
+
 extension StreamTransport {
     /// How many bytes are gathered before they go out without waiting for the turn to end.
     static var flushThreshold: Int { 16_384 }
@@ -39,12 +41,14 @@ extension StreamTransport {
     }
 
     private func gathering() -> WriteQueue {
-        let queue = queue ?? WriteQueue()
+        let queue = queue ?? makeQueue()
+        if !queue.isListed { core.flushes.append(self, queue) }
+        return queue
+    }
+
+    private func makeQueue() -> WriteQueue {
+        let queue = WriteQueue()
         self.queue = queue
-        if !queue.isListed {
-            queue.isListed = true
-            core.flushes.append(self)
-        }
         return queue
     }
 
@@ -58,7 +62,10 @@ extension StreamTransport {
         core.statistics.flushes &+= 1
         let written: Int
         if let run = unsafe queue.onlyRun {
-            written = unsafe driver.tryWrite(run)
+            // PERF: as in `writeHere`.
+            written =
+                descriptor >= 0
+                ? unsafe creactor_send(descriptor, run.baseAddress, run.count) : unsafe driver.tryWrite(run)
         } else if let piece = queue.onlyPiece {
             written = unsafe piece.withUnsafeBytes { unsafe driver.tryWrite($0) }
         } else {
@@ -78,30 +85,41 @@ extension StreamTransport {
 /// Connections that have gathered something in this turn.
 @safe
 final class FlushList {
+    // The list goes through the queues, each of which holds the connection after its own.
     // SAFETY: the loop's thread alone uses it; a check of exclusivity at run time would find nothing.
-    @exclusivity(unchecked) private var transports: [StreamTransport] = []
+    @exclusivity(unchecked) private var first: StreamTransport?
+    // SAFETY: as above. In the list that `first` begins.
+    @exclusivity(unchecked) private var last: Unmanaged<WriteQueue>?
 
     @inline(__always)
-    var isEmpty: Bool { unsafe transports.isEmpty }
+    var isEmpty: Bool { unsafe first == nil }
 
-    func append(_ transport: StreamTransport) { unsafe transports.append(transport) }
+    func append(_ transport: StreamTransport, _ queue: WriteQueue) {
+        queue.isListed = true
+        if let last = unsafe last {
+            unsafe last._withUnsafeGuaranteedRef { unsafe $0.nextListed = transport }
+        } else {
+            unsafe first = transport
+        }
+        unsafe last = Unmanaged.passUnretained(queue)
+    }
 
-    /// Flushes all of them.
+    /// Flushes all of them, and those that are listed meanwhile.
     @inline(never)
     func flush() {
-        var next = 0
-        // By number, as what is flushed may list others.
-        while unsafe next < transports.count {
-            let transport = unsafe transports[next]
-            transport.queue?.isListed = false
+        while let transport = unsafe first.take() {
+            if let queue = transport.queue {
+                unsafe first = queue.nextListed.take()
+                queue.isListed = false
+            }
+            if unsafe first == nil { unsafe last = nil }
             transport.flushQueued()
-            next += 1
         }
-        unsafe transports.removeAll(keepingCapacity: true)
     }
 }
 
 /// Memory in which small pieces are gathered, lent to connections for as long as they need it.
+@safe
 final class WriteBlocks {
     static var capacity: Int { 16_384 }
     /// Smaller pieces than this are copied into a block.
@@ -109,14 +127,25 @@ final class WriteBlocks {
     /// How many blocks are kept.
     static var mostSpare: Int { 16 }
 
+    // The one that is used again and again, and others.
+    // SAFETY: the loop's thread alone uses it; a check of exclusivity at run time would find nothing.
+    @exclusivity(unchecked) private var warm: ByteStorage?
     private var spare: [ByteStorage] = []
 
-    var spareCount: Int { spare.count }
+    var spareCount: Int { spare.count + (unsafe warm == nil ? 0 : 1) }
 
-    func take() -> ByteStorage { spare.popLast() ?? ByteStorage.make(capacity: Self.capacity) }
+    func take() -> ByteStorage {
+        if let block = unsafe warm.take() { return block }
+        return spare.popLast() ?? ByteStorage.make(capacity: Self.capacity)
+    }
 
     func giveBack(_ block: consuming ByteStorage) {
         var block = block
-        if spare.count < Self.mostSpare, isKnownUniquelyReferenced(&block) { spare.append(block) }
+        guard isKnownUniquelyReferenced(&block) else { return }
+        if unsafe warm == nil {
+            unsafe warm = block
+        } else if spare.count + 1 < Self.mostSpare {
+            spare.append(block)
+        }
     }
 }

@@ -4,12 +4,12 @@
 extension WriteQueue {
     /// Gathers a small piece.
     func copy(_ bytes: UnsafeRawBufferPointer, _ blocks: WriteBlocks) {
-        if let block, block.size - runEnd < bytes.count {
+        if let block = unsafe block, block.size - runEnd < bytes.count {
             seal()
             giveBack(to: blocks)
         }
-        let block = block ?? blocks.take()
-        self.block = block
+        let block = unsafe block ?? blocks.take()
+        unsafe self.block = block
         // SAFETY: there is room behind `runEnd`, which no `Bytes` covers.
         unsafe (block.memory + runEnd).copyMemory(from: bytes.baseAddress!, byteCount: bytes.count)
         runEnd += bytes.count
@@ -18,14 +18,14 @@ extension WriteQueue {
 
     /// What was gathered, if it is all that waits.
     var onlyRun: UnsafeRawBufferPointer? {
-        guard hasOnlyRun, let block else { return nil }
+        guard hasOnlyRun, let block = unsafe block else { return nil }
         // SAFETY: written, and valid until something is gathered or given back.
         return unsafe UnsafeRawBufferPointer(start: block.memory + runStart, count: runEnd - runStart)
     }
 
     /// Makes what was gathered one of the pieces that wait.
     func seal() {
-        guard runEnd > runStart, let block else { return }
+        guard runEnd > runStart, let block = unsafe block else { return }
         // SAFETY: written, and not again while this refers to it: what follows goes behind it.
         let bytes = unsafe Bytes(
             storage: block,
@@ -39,7 +39,7 @@ extension WriteQueue {
 
     /// Lets the block go, of which nothing is gathered any more; the loop keeps it if nobody refers to it.
     func giveBack(to blocks: WriteBlocks) {
-        guard let block = block.take() else { return }
+        guard let block = unsafe block.take() else { return }
         (runStart, runEnd) = (0, 0)
         blocks.giveBack(block)
     }
