@@ -9,7 +9,9 @@ struct WrongEcho: Error, CustomStringConvertible {
 
 @MainActor
 enum Fault: String, CaseIterable {
-    case echo, halfClose, reset, leave, cancelRead, cancelWrite, cancelConnect, neverRead, handlerFails, silent, refused
+    case echo, halfClose, reset, leave, cancelRead, cancelWrite, cancelConnect, neverRead, handlerFails, silent,
+        refused,
+        lines, cancelLines, datagrams
 
     static func drawn(by chance: inout Chance) -> Fault { allCases[chance.below(allCases.count)] }
 
@@ -54,6 +56,13 @@ enum Fault: String, CaseIterable {
             if chance.below(2) == 0 { try await connection.write(request(.wait, [])) }
             connection.abort()
         case .refused: try await places.connectToNobody()
+        case .lines: return try await exchangeLines(places, &chance)
+        case .cancelLines:
+            let connection = try await places.connect(&chance)
+            connection.writer.write(request(.echo, Array("no line end".utf8)))
+            try await cancelled(&chance) { _ = try await connection.reader.readLine() }
+            connection.abort()
+        case .datagrams: return try await places.exchangeDatagrams(1 + chance.below(5))
         }
         return 0
     }
@@ -77,6 +86,22 @@ enum Fault: String, CaseIterable {
         guard received == sent else { throw WrongEcho(description: "\(sent.count) bytes, \(received.count) back") }
         try await connection.close()
         return received.count
+    }
+
+    /// Lines there and back, by reader and writer.
+    private func exchangeLines(_ places: Places, _ chance: inout Chance) async throws -> Int {
+        let connection = try await places.connect(&chance)
+        let lines = (0..<(1 + chance.below(20))).map { String(repeating: "x", count: chance.below(500) + $0) }
+        connection.writer.write(request(.echo, []))
+        for line in lines { connection.writer.write(line + "\n") }
+        var count = 0
+        for line in lines {
+            let answer = try await connection.reader.readTextLine()
+            guard answer == line else { throw WrongEcho(description: "a line of \(line.count) came back otherwise") }
+            count += line.count
+        }
+        try await connection.close()
+        return count
     }
 
     private func halfClose(_ places: Places, _ chance: inout Chance) async throws -> Int {

@@ -77,7 +77,7 @@ final class SoakRun {
         for server in places.servers { server.close() }
         for server in places.servers { await server.drain(within: .seconds(5)) }
         for task in serving { try await task.value }
-        try places.closeRest()
+        try await places.closeRest()
         // The last close callbacks run in turns of their own.
         for _ in 0..<10 { await AsyncIO.yield() }
     }
