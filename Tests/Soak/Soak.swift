@@ -46,9 +46,9 @@ struct Soak: ParsableCommand {
         configuration.onIssue = { issues.note($0) }
         let options = self
         let failures = try AsyncIO.run(configuration) { try await SoakRun(options, issues).run() }
-        for failure in failures { print("FAILED: \(failure)") }
+        for failure in failures { say("FAILED: \(failure)") }
         if !failures.isEmpty { throw ExitCode(1) }
-        print("ok")
+        say("ok")
     }
 }
 
@@ -64,3 +64,6 @@ final class Issues: Sendable {
         return found
     }
 }
+
+/// Prints a line that is there at once, also in a file.
+func say(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }

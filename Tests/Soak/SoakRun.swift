@@ -31,10 +31,8 @@ final class SoakRun {
             try await stretch(until: min(end, clock.now + .seconds(options.every)))
             let sample = Sample.take()
             let elapsed = (clock.now - start) / .seconds(1)
-            print(
-                "\(Int(elapsed)) s: \(tally), \(sample)",
-                clock.now < warm ? "warming up" : "grown by \(growth) KiB"
-            )
+            let trend = clock.now < warm ? "warming up" : "grown by \(growth) KiB"
+            say("\(Int(elapsed)) s: \(tally), \(sample), \(trend)")
             if clock.now >= warm { samples.append(sample) }
             failures += issues.all
         } while clock.now < end && failures.isEmpty

@@ -64,6 +64,7 @@ struct Attempt {
     private static func name(_ error: any Error) -> String {
         switch error {
         case let error as SystemError: error.code.name
+        case let error as ConnectError: Set(error.attempts.map { name($0.error) }).sorted().joined(separator: " + ")
         default: "\(type(of: error)).\(error)".prefix(60).description
         }
     }
@@ -71,6 +72,7 @@ struct Attempt {
     /// Whether an error is the failure itself, or what it means for the other end of a connection.
     private func isAllowed(_ error: any Error) -> Bool {
         guard let plan else { return false }
+        if let error = error as? ConnectError { return error.attempts.allSatisfy { isAllowed($0.error) } }
         if let error = error as? SystemError {
             return [plan.code, .connectionReset, .brokenPipe, .notConnected].contains(error.code)
         }

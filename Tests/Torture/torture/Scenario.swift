@@ -1,6 +1,7 @@
 // What is tortured: programs that use everything once, and small enough to be run a thousand times.
 
 import AsyncIO
+import Foundation
 
 struct Scenario {
     /// A peer's failure ended the stream too soon.
@@ -11,6 +12,9 @@ struct Scenario {
 
     static let all = [
         Scenario(name: "echo") { findings in try await echo(findings) },
+        Scenario(name: "lines on a Unix socket") { findings in try await lines(findings) },
+        Scenario(name: "datagrams") { findings in try await datagrams(findings) },
+        Scenario(name: "a pipe") { findings in try await pipe(findings) },
         Scenario(name: "threads and timers") { findings in try await threadsAndTimers(findings) },
     ]
 
@@ -56,6 +60,75 @@ struct Scenario {
             try await writing.value
             guard received == sent else { throw EarlyEnd() }
         }
+    }
+
+    /// A client of a Unix socket that speaks in lines, by reader and writer.
+    @MainActor
+    private static func lines(_ findings: Findings) async throws {
+        let path = NSTemporaryDirectory() + "torture-\(ProcessInfo.processInfo.processIdentifier)"
+        let server = try await UnixServer.listen(path: path)
+        let serving = AsyncIO.spawn {
+            try await server.serve { connection in
+                while let line = try await connection.reader.readLine() { connection.writer.write(line) }
+            }
+        }
+        do {
+            try await UnixConnection.withConnection(path: path) { connection in
+                for number in 0..<20 { connection.writer.write("line \(number)\n") }
+                for number in 0..<20 {
+                    guard try await connection.reader.readTextLine() == "line \(number)" else { throw EarlyEnd() }
+                }
+            }
+        } catch {
+            findings.note(error: error)
+        }
+        server.close()
+        await server.drain(within: .seconds(2))
+        try await serving.value
+    }
+
+    /// Datagrams there and back; a lost one is no failure of a network.
+    @MainActor
+    private static func datagrams(_ findings: Findings) async throws {
+        let server = try await UDPSocket.bind(host: "127.0.0.1", port: 0)
+        let answering = AsyncIO.spawn {
+            for try await datagram in server { try await server.send(datagram.bytes, to: datagram.address) }
+        }
+        do {
+            // A socket whose address the system does not tell has none.
+            guard let address = server.localAddress else { throw EarlyEnd() }
+            try await UDPSocket.withSocket(connectedTo: address.host, port: Int(address.port)) { socket in
+                for number in 0..<3 {
+                    try await socket.send("datagram \(number)")
+                    _ = try? await withTimeout(.milliseconds(100)) { try await socket.receive() }
+                }
+            }
+        } catch {
+            findings.note(error: error)
+        }
+        answering.cancel()
+        do { try await answering.value } catch { if !(error is CancellationError) { findings.note(error: error) } }
+        try await server.close()
+    }
+
+    /// Bytes through a pipe.
+    @MainActor
+    private static func pipe(_ findings: Findings) async throws {
+        let (reader, writer) = try await TCPConnection.makePipe()
+        let writing = AsyncIO.spawn {
+            try await writer.write([UInt8](repeating: 7, count: 200_000))
+            try await writer.close()
+        }
+        var count = 0
+        do {
+            while let bytes = try await reader.read() { count += bytes.count }
+            if count != 200_000 { throw EarlyEnd() }
+        } catch {
+            findings.note(error: error)
+        }
+        reader.abort()
+        do { try await writing.value } catch { findings.note(error: error) }
+        writer.abort()
     }
 
     /// Wake-ups from other threads, timers, signals, and a connection that nobody answers.
