@@ -49,7 +49,7 @@ struct Chart {
 
     /// A setting of ours that few change is in the tables.
     private func shown(_ panel: EchoResult) -> [EchoResult.ServerResult] {
-        panel.servers.filter { $0.server != .streamsPool }
+        panel.servers.filter { ![.streamsPool, .twoLoops].contains($0.server) }
     }
 
     private func drawn(_ panel: EchoResult, x: Int, y: Int) -> [String] {

@@ -13,6 +13,7 @@ enum EchoServer: String, CaseIterable, Codable, ExpressibleByArgument {
     case ours
     case streams
     case streamsPool = "streams-pool"
+    case twoLoops = "two-loops"
     case chunks
     case lines
     case nio
@@ -36,6 +37,7 @@ enum EchoServer: String, CaseIterable, Codable, ExpressibleByArgument {
         case .ours: "swift-asyncio, callbacks"
         case .streams: "swift-asyncio, async"
         case .streamsPool: "swift-asyncio, async, without the hooks"
+        case .twoLoops: "swift-asyncio, async, on two loops"
         case .chunks: "swift-asyncio, StreamReader"
         case .lines: "swift-asyncio, readLine"
         case .nio: "SwiftNIO"
@@ -52,7 +54,7 @@ enum EchoServer: String, CaseIterable, Codable, ExpressibleByArgument {
     }
 
     /// Whether it is made of this package.
-    var isOurs: Bool { [.ours, .streams, .streamsPool, .chunks, .lines].contains(self) }
+    var isOurs: Bool { [.ours, .streams, .streamsPool, .twoLoops, .chunks, .lines].contains(self) }
 
     /// Whether it needs several times as long as the others, and so gets fewer messages.
     var isSlow: Bool { [.asyncio, .asyncioStreams, .asyncioLines].contains(self) }
@@ -83,6 +85,7 @@ enum EchoServer: String, CaseIterable, Codable, ExpressibleByArgument {
         case .ours: return try OurEchoServer.serve(host: host, port: port)
         case .streams: return try OurStreamServer.serve(host: host, port: port, .loop, by: .connection)
         case .streamsPool: return try OurStreamServer.serve(host: host, port: port, .pool, by: .connection)
+        case .twoLoops: return try OurStreamServer.serve(host: host, port: port, .loop, by: .twoLoops)
         case .chunks: return try OurStreamServer.serve(host: host, port: port, .loop, by: .chunks)
         case .lines: return try OurStreamServer.serve(host: host, port: port, .loop, by: .lines)
         case .nio: return try NIOEchoServer.serve(host: host, port: port)

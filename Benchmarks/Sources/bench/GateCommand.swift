@@ -62,9 +62,19 @@ struct GateCommand: ParsableCommand {
             }
         }
         let libuv = try figure(.libuv)
+        let streams = try figure(.streams)
+        let chunks = try figure(.chunks)
         return [
             Verdict("user instructions", ours: try figure(.ours), libuv: libuv, limit: 500, places: 1),
-            Verdict("streams: user instructions", ours: try figure(.streams), libuv: libuv, limit: 2_200, places: 1),
+            Verdict("streams: user instructions", ours: streams, libuv: libuv, limit: 2_200, places: 1),
+            Verdict(
+                "streams on two loops: user instructions",
+                ours: try figure(.twoLoops),
+                libuv: libuv,
+                limit: streams * 1.02,
+                places: 1
+            ),
+            Verdict("readers and writers: user instructions", ours: chunks, libuv: libuv, limit: 3_350, places: 1),
         ]
     }
 

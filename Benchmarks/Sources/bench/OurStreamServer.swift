@@ -7,6 +7,8 @@ enum OurStreamServer {
     enum Way {
         /// The connection itself.
         case connection
+        /// The same, on two loops.
+        case twoLoops
         /// The connection's reader and writer: whatever has come, or a line at a time.
         case chunks
         case lines
@@ -21,7 +23,8 @@ enum OurStreamServer {
         try AsyncIO.run(configuration) {
             var options = ServerOptions()
             options.onError = { _, _ in }
-            let server = try await TCPServer.listen(host: host, port: port, options: options)
+            let loops = way == .twoLoops ? 2 : 1
+            let server = try await TCPServer.listen(host: host, port: port, options: options, loops: loops)
             try await endOnSignal(server, on: server.loop)
             Terminal.print("listening on \(server.localAddress)")
             switch way {
@@ -29,6 +32,10 @@ enum OurStreamServer {
                 try await server.serve { connection in
                     while let bytes = try await connection.read() { try await connection.write(bytes) }
                 }
+            case .twoLoops:
+                try await server.serve(onEachLoop: { _, connection in
+                    while let bytes = try await connection.read() { try await connection.write(bytes) }
+                })
             case .chunks:
                 try await server.serve { connection in
                     let (reader, writer) = (connection.reader, connection.writer)

@@ -75,9 +75,9 @@ struct Scenario {
             load: Load(mode: .bulk, connections: 4, messageSize: 65_536, inFlight: 4, messages: 40_000, warmUp: 2_000)
         ),
         Scenario(
-            name: "idle-5000",
-            title: "5,000 idle connections",
-            load: Load(mode: .idle, connections: 5_000, messages: 5_000, warmUp: 200)
+            name: "idle-10000",
+            title: "10,000 idle connections",
+            load: Load(mode: .idle, connections: 10_000, messages: 10_000, warmUp: 200)
         ),
     ]
 }
