@@ -145,19 +145,25 @@ extension TCPServer {
     }
 
     /// Reports what a handler threw.
+    @inline(never)
     fileprivate func report(
         _ error: any Error,
-        to onError: (@Sendable (any Error, TCPConnection) -> Void)?,
         _ isOwnLoss: Bool,
         _ connection: TCPConnection,
+        of worker: ServerWorker,
         on loop: isolated EventLoop
     ) {
         if error is CancellationError && (Task.isCancelled || loop.isEnding) { return }
-        if let onError {
+        if let onError = worker.bound.value(on: loop).options.onError {
             onError(error, connection)
         } else if !isOwnLoss {
             loop.report(.handlerError(error), "the handler of \(connection)")
         }
+    }
+
+    @inline(never)
+    fileprivate func handlerEnded(_ channel: StreamChannel, of worker: ServerWorker, on loop: isolated EventLoop) {
+        worker.bound.value(on: loop).handlerEnded(channel, of: worker)
     }
 }
 
@@ -176,9 +182,8 @@ extension ServerWorker {
             _ = channel.handlerEnds(registration, on: loop)
             let isOwnLoss = channel.isOwnLoss(error)
             channel.breakOff()
-            let onError = bound.value(on: loop).options.onError
-            server.report(error, to: onError, isOwnLoss, connection, on: loop)
+            server.report(error, isOwnLoss, connection, of: self, on: loop)
         }
-        bound.value(on: loop).handlerEnded(channel, of: self)
+        server.handlerEnded(channel, of: self, on: loop)
     }
 }

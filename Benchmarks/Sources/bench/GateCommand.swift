@@ -110,6 +110,13 @@ struct GateCommand: ParsableCommand {
         return [
             Verdict("heap allocations", ours: try figure(.ours), libuv: libuv, limit: 0.001, places: 4),
             Verdict("streams: heap allocations", ours: try figure(.streams), libuv: libuv, limit: 0.001, places: 4),
+            Verdict(
+                "readers and writers: heap allocations",
+                ours: try figure(.chunks),
+                libuv: libuv,
+                limit: 0.001,
+                places: 4
+            ),
         ]
     }
 
