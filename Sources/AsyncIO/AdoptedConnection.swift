@@ -8,7 +8,7 @@ public typealias PipeReader = TCPConnection
 /// The writing end of a pipe: a connection from which nothing can be read.
 ///
 /// Reading returns nil. Once nobody reads from the pipe any more, writing throws ``SystemError/Code/brokenPipe``, also
-/// to who waits for room in it, and so does ``TCPConnection/close()``. The end is sent by ``TCPConnection/writeEOF()``
+/// to who waits for room in it, and so does ``TCPConnection/close()`` if bytes were lost that waited. The end is sent by ``TCPConnection/writeEOF()``
 /// and by ``TCPConnection/close()``, which close the descriptor. It has no addresses.
 public typealias PipeWriter = TCPConnection
 

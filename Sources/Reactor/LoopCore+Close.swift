@@ -60,6 +60,8 @@ extension LoopCore {
         handles.closeAll()
         // SAFETY: the loop is open until `uv_loop_close` succeeds, and every handle on it is closing.
         while unsafe uv_run(raw, UV_RUN_DEFAULT) != 0 {}
+        // What was replaced meanwhile would hold the loop, and the loop it.
+        flushes.flush()
         discardLoop()
         // Not before: until here this thread runs the loop's code, and nobody else may.
         lateJobs.release()

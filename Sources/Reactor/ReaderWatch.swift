@@ -24,7 +24,10 @@ final class ReaderWatch: HandleBox {
             throw error
         }
         // Errors are always told of.
-        unsafe uv_poll_start(poll, CInt(UV_DISCONNECT.rawValue), onReaderGone)
+        let status = unsafe uv_poll_start(poll, CInt(UV_DISCONNECT.rawValue), onReaderGone)
+        guard status < 0 else { return }
+        stop()
+        throw SystemError(status: status, call: "uv_poll_start")
     }
 
     private var poll: UnsafeMutablePointer<uv_poll_t> { unsafe raw.assumingMemoryBound(to: uv_poll_t.self) }

@@ -95,17 +95,3 @@ extension TCPConnection {
         channel(on: loop).transport?.withExtras { $0.afterClose = { _ = creactor_set_nonblocking(descriptor, 0) } }
     }
 }
-
-extension StreamChannel {
-    /// Gives the descriptor away, with what was read from it and by nobody from here.
-    func detach() throws -> (descriptor: CInt, unread: Bytes?) {
-        if arrival.isOccupied { throw StreamError.busyReader }
-        return (try openTransport().detach(), takeArrived())
-    }
-
-    /// The transport, as long as it is one.
-    package func openTransport() throws -> StreamTransport {
-        guard let transport, !isLost, !transport.isClosing else { throw reasonOfLoss }
-        return transport
-    }
-}

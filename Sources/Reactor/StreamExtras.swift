@@ -25,6 +25,8 @@ final class StreamExtras {
     var closeDeadline: Scheduled?
     /// The memory that a buffered protocol reads into.
     var activeBuffer: ReadBuffer?
+    /// Whether it is the writing end of a pipe.
+    var isWritingEnd = false
     /// What notices that nobody reads from a pipe any more.
     var readerWatch: ReaderWatch?
     /// Run when the descriptor is closed.

@@ -77,23 +77,3 @@ extension StreamTransport {
         close()
     }
 }
-
-extension StreamChannel {
-    /// Begins to look at what happens on the connection.
-    package func watchActivity(countingBytes: Bool) {
-        guard !isLost else { return }
-        transport?.watchActivity(countingBytes: countingBytes)
-    }
-
-    /// What was found since the last look, from which the next begins; nil if nobody looks.
-    package func lookForActivity() -> StreamActivity? { isLost ? nil : transport?.lookForActivity() }
-
-    /// What is known so far.
-    package var activity: StreamActivity? { transport?.activity }
-
-    /// Closes because of an error, which is what reading and writing then throw.
-    package func expire(_ error: any Error) {
-        transport?.expire(error)
-        arrival.wakeHere()
-    }
-}

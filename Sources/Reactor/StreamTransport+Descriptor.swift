@@ -73,6 +73,8 @@ extension StreamTransport {
         core.requireHere("StreamTransport")
         guard phase == .open else { throw StreamError.closed }
         guard case .system(let stream) = driver else { throw StreamError.hasNoDescriptor }
+        // The end of a pipe is sent by closing it, of which the protocol hears a little later.
+        guard stream.phase == .open else { throw StreamError.closed }
         return stream
     }
 
@@ -91,7 +93,10 @@ extension StreamTransport {
         guard !stream.isReadable else { return }
         // Without it the end is noticed by the next write.
         let watch = try? ReaderWatch(self, of: stream.descriptor)
-        withExtras { $0.readerWatch = watch }
+        withExtras {
+            $0.isWritingEnd = true
+            $0.readerWatch = watch
+        }
     }
 
     /// Nobody reads from the pipe any more.
@@ -102,5 +107,10 @@ extension StreamTransport {
         } else {
             close()
         }
+    }
+
+    /// Whether it ended because nobody reads from the pipe any more, and everything that was written had been taken.
+    var endedWithItsReader: Bool {
+        isWritingEnd && lostBytes == 0 && (failure as? SystemError)?.code == .brokenPipe
     }
 }

@@ -170,6 +170,9 @@ public final class StreamTransport {
     /// Remembers why the connection ends, if nothing else ended it before.
     func noteFailure(_ error: any Error) { if failure == nil { failure = error } }
 
+    /// Whether it is the writing end of a pipe.
+    var isWritingEnd: Bool { extras?.isWritingEnd ?? false }
+
     /// The memory that a buffered protocol reads into.
     var activeBuffer: ReadBuffer? {
         get { extras?.activeBuffer }
@@ -272,8 +275,7 @@ public final class StreamTransport {
         core.requireHere("StreamTransport")
         guard phase != .closed, let previous = receiver else { return }
         // Its method may be the one that calls, and nothing else holds it.
-        let site = CallSite(file: #fileID, line: #line)
-        _ = core.scheduleSoon({ withExtendedLifetime(previous) {} }, site: site)
+        core.flushes.keep(previous)
         activeBuffer = nil
         install(next)
     }

@@ -204,11 +204,13 @@ final class SystemStream: HandleBox, LiveHandle {
     // MARK: Closing
 
     func close(reset: Bool) {
+        // From here on the number may be another's.
+        guard phase == .open else { return }
         if reset && streamKind == .tcp {
             // Not `uv_tcp_close_reset`, which refuses once the end of the stream is on its way.
             _ = creactor_linger_zero(descriptor)
         }
-        if streamKind == .terminal && phase == .open { _ = unsafe uv_tty_set_mode(tty, UV_TTY_MODE_NORMAL) }
+        if streamKind == .terminal { _ = unsafe uv_tty_set_mode(tty, UV_TTY_MODE_NORMAL) }
         if isGivingRoom {
             closeAfterRoom = true
         } else {

@@ -116,6 +116,24 @@ extension AsyncIOTests {
             }
         }
 
+        @Test func `a pipe that nobody reads from any more closes in order if nothing was lost`() async throws {
+            try await onNetwork(.sockets) { loop in
+                let (reader, writer) = try await TCPConnection.makePipe()
+                try await writer.write("taken")
+                #expect(try await reader.text(5) == "taken")
+                try await reader.close()
+                await turns(5, on: loop)
+                #expect(await failure { try await writer.write("more") }.map(brief) == "EPIPE")
+                try await writer.close()
+                // Nor if the next write is what finds out.
+                let (second, other) = try await TCPConnection.makePipe()
+                Raw.close(try await second.detach().descriptor)
+                await turns(1, on: loop)
+                #expect(await failure { try await other.write("more") }.map(brief) == "EPIPE")
+                try await other.close()
+            }
+        }
+
         @Test func `a reader of a pipe can be cancelled and loses nothing`() async throws {
             try await onNetwork(.sockets) { loop in
                 let (reader, writer) = try await TCPConnection.makePipe()

@@ -92,7 +92,7 @@ final class FlushList {
     @exclusivity(unchecked) private var last: Unmanaged<WriteQueue>?
 
     @inline(__always)
-    var isEmpty: Bool { unsafe first == nil }
+    var isEmpty: Bool { unsafe first == nil && replaced.isEmpty }
 
     func append(_ transport: StreamTransport, _ queue: WriteQueue) {
         queue.isListed = true
@@ -103,6 +103,12 @@ final class FlushList {
         }
         unsafe last = Unmanaged.passUnretained(queue)
     }
+
+    // SAFETY: as above.
+    @exclusivity(unchecked) private var replaced: [Receiver] = []
+
+    /// Keeps a protocol that was replaced until nothing of this turn runs any more, of which its method may be a part.
+    func keep(_ receiver: Receiver) { unsafe replaced.append(receiver) }
 
     /// Flushes all of them, and those that are listed meanwhile.
     @inline(never)
@@ -115,6 +121,15 @@ final class FlushList {
             if unsafe first == nil { unsafe last = nil }
             transport.flushQueued()
         }
+        if unsafe !replaced.isEmpty { letGo() }
+    }
+
+    @inline(never)
+    private func letGo() {
+        // What a protocol does at its end may replace another.
+        let old = unsafe replaced
+        unsafe replaced = []
+        withExtendedLifetime(old) {}
     }
 }
 
