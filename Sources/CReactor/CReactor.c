@@ -181,6 +181,12 @@ int creactor_set_more_tcp_options(
 
 int creactor_listen(int descriptor, int backlog) { return listen(descriptor, backlog) == 0 ? 0 : -errno; }
 
+static int is_listening(int descriptor) {
+    int listening = 0;
+    socklen_t length = sizeof listening;
+    return getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) == 0 && listening;
+}
+
 int creactor_accept(int descriptor) {
     for (;;) {
 #if defined(SOCK_CLOEXEC)
@@ -203,8 +209,11 @@ int creactor_accept(int descriptor) {
         case EHOSTDOWN:
         case EHOSTUNREACH:
         case ENOPROTOOPT:
-        case EOPNOTSUPP:
             continue;
+        case EOPNOTSUPP:
+            // Also what a socket says that can never accept.
+            if (is_listening(descriptor)) continue;
+            return -ENOTSUP;
         case EWOULDBLOCK:
             return -EAGAIN;
         default:

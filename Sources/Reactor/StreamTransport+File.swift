@@ -5,7 +5,7 @@
 internal import CReactor
 
 /// What one step of sending a file has come to.
-package enum FileStep {
+package enum FileStep: Sendable {
     /// The system has taken so many bytes.
     case sent(Int)
     case endOfFile

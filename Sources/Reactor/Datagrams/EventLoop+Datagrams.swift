@@ -61,6 +61,9 @@ extension LoopCore {
     ) throws -> DatagramTransport {
         try requireOpen()
         options.validate()
+        for address in [local, remote] where address?.family == .unix {
+            throw SystemError(.addressFamilyNotSupported, call: "socket", address: address)
+        }
         let transport: DatagramTransport
         if let memory {
             let socket = try memory.datagrams.open(local: local, remote: remote, options)

@@ -21,7 +21,9 @@ public enum Readiness: Sendable, Hashable {
     case writable
 }
 
-/// A mistake in the use of a descriptor, or its end.
+/// A mistake in waiting for a descriptor or in using a ``RawSocket``, or its end.
+///
+/// Why a descriptor is refused that a connection or a listener was to take over, ``DescriptorError`` says.
 public enum ReadinessError: Error, Hashable, Sendable, CustomStringConvertible {
     /// A connection, a listener or a datagram socket of this loop has the descriptor.
     case owned(CInt)
@@ -233,7 +235,7 @@ public final class DescriptorWatch {
 
 extension LoopCore {
     /// Whether a handle of the loop has the descriptor.
-    fileprivate func owns(_ descriptor: CInt) -> Bool {
+    func owns(_ descriptor: CInt) -> Bool {
         var search = OwnerSearch(descriptor: descriptor)
         // SAFETY: the search outlives the walk, which runs on this thread and keeps no pointer.
         unsafe withUnsafeMutablePointer(to: &search) { unsafe uv_walk(raw, compareDescriptor, $0) }

@@ -71,6 +71,13 @@ extension RawSocket {
         }
     }
 
+    /// Sends from a file what the system takes, and waits until it takes something.
+    package func sendFromFile(_ file: CInt, _ count: Int, at offset: Int) async throws -> FileStep {
+        try await Self.call(bound, .writable, on: bound.loop) {
+            try SocketCalls.sendFile($0, file, count, at: offset)
+        }
+    }
+
     /// Sends a datagram, and returns when the kernel has taken it.
     ///
     /// - Throws: As ``receive(upTo:)``: the datagram was not sent then.
@@ -82,7 +89,8 @@ extension RawSocket {
 
     /// Connects, and returns when the connection is there.
     ///
-    /// - Throws: ``SystemError`` that names the address; `CancellationError` as soon as the task is cancelled: the
+    /// - Throws: ``SystemError`` that names the address, for a Unix socket also ``SystemError/Code/wouldBlock`` while the
+    ///   peer's backlog is full; `CancellationError` as soon as the task is cancelled: the
     ///   connection may still come about, so that there is not much to be done with the socket but to close it.
     ///
     /// The corresponding asyncio name is `loop.sock_connect`.

@@ -62,7 +62,13 @@ public final class RawSocket: Sendable {
         _ kind: Kind,
         on loop: isolated EventLoop
     ) throws {
-        let number = creactor_socket(family == .ipv4 ? AF_INET : AF_INET6, kind == .stream ? 0 : 1)
+        let domain =
+            switch family {
+            case .ipv4: AF_INET
+            case .ipv6: AF_INET6
+            case .unix: AF_UNIX
+            }
+        let number = creactor_socket(domain, kind == .stream ? 0 : 1)
         try check(number, "socket")
         do {
             try self.init(adopting: number, on: loop)

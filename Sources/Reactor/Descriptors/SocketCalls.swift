@@ -66,9 +66,13 @@ enum SocketCalls {
                     &length,
                     &isTruncated
                 )
-                let sender = unsafe storage.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                    unsafe SocketAddress($0)
-                }
+                // A Unix socket that is bound to nothing has no address to say.
+                let sender: SocketAddress? =
+                    length == 0
+                    ? .unnamedUnix
+                    : unsafe storage.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                        unsafe SocketAddress($0, length: Int(length))
+                    }
                 return (status, sender)
             }
             return Result { () throws(SystemError) -> Datagram? in
@@ -103,6 +107,19 @@ enum SocketCalls {
         try count(Int(creactor_accept(descriptor)), "accept").map { CInt($0) }
     }
 
+    /// Sends from a file; nil if the call would have to wait.
+    static func sendFile(
+        _ descriptor: CInt,
+        _ file: CInt,
+        _ count: Int,
+        at offset: Int
+    ) throws(SystemError) -> FileStep? {
+        let status = creactor_send_file(descriptor, file, Int64(offset), count)
+        if status == Int(SystemError.Code.notImplemented.rawValue) { return .impossible }
+        guard let sent = try self.count(status, "sendfile") else { return nil }
+        return sent > 0 ? .sent(sent) : .endOfFile
+    }
+
     /// Closes a descriptor that nobody owns.
     static func close(_ descriptor: CInt) { creactor_close(descriptor) }
 
@@ -119,16 +136,6 @@ enum SocketCalls {
     }
 
     static func address(_ descriptor: CInt, remote: Bool) -> SocketAddress? {
-        var storage = sockaddr_storage()
-        var length = CInt(MemoryLayout<sockaddr_storage>.size)
-        // SAFETY: the storage is as large as any address, and its length goes with it.
-        return unsafe withUnsafeMutablePointer(to: &storage) {
-            let status =
-                remote
-                ? unsafe creactor_peer_name(descriptor, $0, &length)
-                : unsafe creactor_socket_name(descriptor, $0, &length)
-            guard status == 0 else { return nil }
-            return unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe SocketAddress($0) }
-        }
+        SocketName.of(descriptor, remote: remote)
     }
 }

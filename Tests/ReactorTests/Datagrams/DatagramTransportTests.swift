@@ -30,6 +30,18 @@ extension ReactorTests {
         }
 
         @Test(arguments: everyNetwork)
+        func `the path of a Unix socket is no address of a datagram socket`(network: EventLoop.Network) throws {
+            try perform(on: network) { loop in
+                let path = try SocketAddress(unixPath: "/tmp/nowhere")
+                let refusal = SystemError(.addressFamilyNotSupported, call: "socket", address: path)
+                #expect(throws: refusal) { try loop.bindDatagram(to: path, DatagramProbe()) }
+                #expect(throws: refusal) { try loop.connectDatagram(to: path, DatagramProbe()) }
+                loop.stop()
+                return {}
+            }
+        }
+
+        @Test(arguments: everyNetwork)
         func `a connected socket sends to its peer alone, and one that is not needs an address`(
             network: EventLoop.Network
         ) throws {
