@@ -8,7 +8,9 @@ extension TCPServer {
     ///
     /// The handler has the isolation of the place where it is written: inside ``run(_:signals:_:)`` that is the main
     /// actor, which the loop is. So handlers share state without locks: between two `await`s only one of them runs. A
-    /// function is handed over within a closure: `server.serve { try await answer($0) }`.
+    /// function is handed over within a closure: `server.serve { try await answer($0) }`. A server on several loops takes
+    /// every connection of such a handler to the actor's thread and back, and says so once to
+    /// ``EventLoop/Configuration/onIssue``: see ``serve(onEachLoop:)``.
     ///
     /// When a handler returns, what it wrote is sent, for ``StreamOptions/closeTimeout`` at most, and the connection is
     /// closed. When it throws or is cancelled, the connection is aborted and ``ServerOptions/onError`` hears of it; the
@@ -23,6 +25,9 @@ extension TCPServer {
     public func serve(
         @_inheritActorContext(always) _ handler: @escaping @Sendable @isolated(any) (TCPConnection) async throws -> Void
     ) async throws {
+        if group != nil, handler.isolation != nil {
+            bound.loop.reportAnywhere(.handlerLeavesLoops, "the handler of a TCPServer on \(everywhere.count) loops")
+        }
         try await serveEverywhere { bound, loop in try await self.serve(bound, on: loop, handler) }
     }
 

@@ -25,6 +25,9 @@ public struct LoopIssue: Sendable, CustomStringConvertible {
         case doesNotEnd
         /// A task had not ended, or a callback not run, when the loop was closed. In debug mode; see ``CloseReport``.
         case leftBehind
+        /// A server on several loops serves by a handler that is isolated to an actor, so that all its connections cross to
+        /// that actor's thread and back. It works; `TCPServer.serve(onEachLoop:)` is what is meant for several loops.
+        case handlerLeavesLoops
         /// The loop was dropped without `close()`, so its descriptors stay open until the process ends.
         case notClosed
     }
@@ -45,6 +48,8 @@ public struct LoopIssue: Sendable, CustomStringConvertible {
         case .unobservedError(let error): "nobody has seen the error of \(subject): \(error)"
         case .doesNotEnd: "the run cannot end, as it waits for \(subject)"
         case .leftBehind: "left behind by the loop that closed: \(subject)"
+        case .handlerLeavesLoops:
+            "\(subject) is isolated to an actor, to whose thread the connections of all loops go: use serve(onEachLoop:)"
         case .notClosed: "\(subject) was dropped without close(); its descriptors stay open"
         }
     }

@@ -174,7 +174,7 @@ extension ReactorTests {
             let kinds: [LoopIssue.Kind] = [
                 .uncaughtError(system), .protocolError(system), .slowCallback(.seconds(1)),
                 .acceptFailed(system, retryAfter: .seconds(1)), .notClosed, .doesNotEnd,
-                .leftBehind,
+                .leftBehind, .handlerLeavesLoops, .handlerError(system), .unobservedError(system),
             ]
             for kind in kinds {
                 let text = LoopIssue(kind: kind, subject: "the subject").description
