@@ -66,6 +66,19 @@ extension EventLoop {
         unsafe try core.listen(adopting: descriptor, options) { Receiver.of(try makeProtocol()) }
     }
 
+    /// Accepts connections on a socket that the program has bound, and makes a protocol for each that reads into memory
+    /// of its own.
+    ///
+    /// Like ``listen(adopting:options:_:)``.
+    @discardableResult
+    public func listen(
+        adopting descriptor: CInt,
+        options: ListenerOptions = .init(),
+        buffered makeProtocol: @escaping () throws -> any BufferedStreamProtocol
+    ) throws -> Listener {
+        unsafe try core.listen(adopting: descriptor, options) { BufferedReceiver(try makeProtocol()) }
+    }
+
     /// Makes a pipe: what is written to the one end is read from the other.
     ///
     /// Both ends are the caller's, do not block and are closed by `exec`. Make connections of them by
@@ -91,6 +104,7 @@ extension LoopCore {
         try requireOpen()
         options.validate()
         let kind = try AdoptedStream.kind(of: descriptor)
+        if owns(descriptor) { throw DescriptorError.isOwned }
         if kind == .tcp { try check(options.apply(to: descriptor), "setsockopt") }
         let stream = try SystemStream(kind, on: self)
         do {
@@ -131,6 +145,7 @@ extension LoopCore {
         _ makeReceiver: @escaping () throws -> Receiver
     ) throws -> Listener {
         try requireOpen()
+        if owns(descriptor) { throw DescriptorError.isOwned }
         let (socket, address) = try ListeningSocket.adopted(descriptor, options)
         let listener = Listener(core: self, address: address, options: options, makeReceiver: makeReceiver)
         listener.begin(.system(try ListenerHandle(listener, socket)))

@@ -13,7 +13,12 @@ final class AcceptedSocket: Sendable {
 
     init(_ descriptor: CInt) { unsafe self.descriptor = descriptor }
 
-    deinit { if unsafe descriptor >= 0 { unsafe creactor_close(descriptor) } }
+    deinit {
+        guard unsafe descriptor >= 0 else { return }
+        // With a reset: an end would look like an answer.
+        _ = unsafe creactor_linger_zero(descriptor)
+        unsafe creactor_close(descriptor)
+    }
 
     /// The descriptor, which from here on is the caller's.
     func take() -> CInt {

@@ -80,6 +80,24 @@ public final class Listener {
 
     func begin(_ backend: Backend) { self.backend = backend }
 
+    /// Calls `body` with the descriptor of the socket that listens.
+    ///
+    /// It is the listener's, which closes it: use it for nothing but looking at it and setting options, and not after
+    /// the call.
+    ///
+    /// - Returns: What `body` returns.
+    /// - Throws: What `body` throws; ``StreamError/closed`` if the listener is closed; ``StreamError/hasNoDescriptor``.
+    ///
+    /// The corresponding asyncio name is `Server.sockets`; the corresponding libuv call is `uv_fileno`.
+    public func withUnsafeFileDescriptor<Result>(_ body: (CInt) throws -> Result) throws -> Result {
+        core.requireHere("Listener")
+        switch backend {
+        case .system(let handle): return try body(handle.descriptor)
+        case .memory, .fed: throw StreamError.hasNoDescriptor
+        case nil: throw StreamError.closed
+        }
+    }
+
     /// Stops accepting.
     ///
     /// Connections that are open stay open; clients that nobody has accepted are refused.
@@ -138,6 +156,7 @@ public final class Listener {
     ///
     /// The corresponding asyncio name is `Server.close_clients`.
     public func closeConnections() {
+        core.requireHere("Listener")
         for connection in connections { connection.close() }
     }
 
@@ -145,6 +164,7 @@ public final class Listener {
     ///
     /// The corresponding asyncio name is `Server.abort_clients`.
     public func abortConnections() {
+        core.requireHere("Listener")
         for connection in connections { connection.abort() }
     }
 

@@ -101,8 +101,7 @@ final class ListenerHandle: HandleBox, LiveHandle {
             if descriptor == -EAGAIN { return listener.foundNobody() }
             do throws(SystemError) {
                 if descriptor < 0 { throw SystemError(status: descriptor, call: "accept") }
-                if listener.gaveAway(descriptor) { continue }
-                try Self.adopt(descriptor, for: listener)
+                if !listener.gaveAway(descriptor) { try Self.adopt(descriptor, for: listener) }
                 retryDelay = Self.firstRetry
             } catch {
                 return pause(error)

@@ -225,36 +225,22 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
     ///   - host: A name or an IP address.
     ///   - port: The port of the addresses that are returned.
     /// - Returns: At least one address.
-    /// - Throws: ``SystemError`` with the resolver's code, such as `EAI_NONAME`.
+    /// - Throws: ``SystemError`` with the resolver's code, such as ``SystemError/Code/nameNotKnown``;
+    ///   ``LoopError/notAnAddress(_:)`` or ``ResolverError`` for what cannot be a name.
     ///
-    /// The corresponding libuv call is `uv_getaddrinfo`, in its synchronous form.
+    /// The C name is `getaddrinfo`.
     public static func resolve(host: String, port: Int) throws -> [SocketAddress] {
         if let literal = try? SocketAddress(host: host, port: port) { return [literal] }
-        // Longer names were cut silently by libuv before 1.48, which made one name resolve as another.
+        // No name is longer.
         guard let number = UInt16(exactly: port), !host.isEmpty, host.utf8.count <= 253, !host.utf8.contains(0) else {
             throw LoopError.notAnAddress("\(host):\(port)")
         }
-        // SAFETY: a request without a callback is finished when the call returns; it needs a loop of its own only to
-        // satisfy the signature, and both live on this thread. The list is freed after the last use.
-        let loop = UnsafeMutableRawPointer.allocate(byteCount: uv_loop_size(), alignment: 16)
-        defer { unsafe loop.deallocate() }
-        let raw = unsafe loop.assumingMemoryBound(to: uv_loop_t.self)
-        try unsafe check(uv_loop_init(raw), "uv_loop_init")
-        defer { unsafe uv_loop_close(raw) }
-        var request = unsafe uv_getaddrinfo_t()
-        var hints = unsafe addrinfo()
-        unsafe hints.ai_socktype = CInt(SOCK_STREAM.rawValue)
-        let status = unsafe uv_getaddrinfo(raw, &request, nil, host, nil, &hints)
-        guard status == 0 else { throw SystemError(status: status, call: "getaddrinfo(\(host))") }
-        defer { unsafe uv_freeaddrinfo(request.addrinfo) }
+        var query = AddressQuery(host: host, service: nil)
+        query.kind = .stream
         var found: [SocketAddress] = []
-        var next = unsafe request.addrinfo
-        while let info = unsafe next {
-            if let pointer = unsafe info.pointee.ai_addr, var address = unsafe SocketAddress(pointer) {
-                address.port = number
-                if !found.contains(address) { found.append(address) }
-            }
-            unsafe next = info.pointee.ai_next
+        for var address in try query.answer().map(\.address) {
+            address.port = number
+            if !found.contains(address) { found.append(address) }
         }
         guard !found.isEmpty else { throw SystemError(.addressNotAvailable, call: "getaddrinfo(\(host))") }
         return found

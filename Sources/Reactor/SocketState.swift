@@ -28,6 +28,8 @@ public enum DescriptorError: Error, Hashable, Sendable, CustomStringConvertible 
     case notBound
     /// No terminal, where one is needed.
     case notATerminal
+    /// A connection, a listener, a watch or another handle of the same loop has it already.
+    case isOwned
 
     /// What is the matter, in one sentence.
     public var description: String {
@@ -43,6 +45,7 @@ public enum DescriptorError: Error, Hashable, Sendable, CustomStringConvertible 
         case .isConnected: "The descriptor is a socket that is connected, and so cannot listen."
         case .notBound: "The descriptor is a socket that is not bound to an address."
         case .notATerminal: "The descriptor is not a terminal."
+        case .isOwned: "The descriptor belongs to a connection or another handle of this loop already."
         }
     }
 }

@@ -24,7 +24,7 @@ public enum StreamError: Error, Hashable, Sendable, CustomStringConvertible {
     case notWritable
     /// Bytes that were written wait to be sent, so that the connection cannot be given away.
     case unsentBytes
-    /// The connection is one in memory.
+    /// The connection is one in memory, or the listener has no socket of its own.
     case hasNoDescriptor
 
     /// What happened, in one sentence.

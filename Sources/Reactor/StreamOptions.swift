@@ -51,6 +51,10 @@ public struct StreamOptions: Sendable, Hashable {
     public var writeLowWaterMark: Int?
 
     /// How long ``StreamTransport/close()`` tries to send what waits before it aborts.
+    ///
+    /// This is in place of `SO_LINGER`, which has no setting here: with a positive time Linux makes `close` wait for
+    /// the peer even where the socket does not block, and with it the whole loop; and with zero it is what
+    /// ``StreamTransport/abort()`` does.
     public var closeTimeout = Duration.seconds(5)
 
     /// The defaults.

@@ -115,6 +115,8 @@ extension SystemError.Code {
     public static var notImplemented: Self { .init(rawValue: UV_ENOSYS.rawValue) }
     /// A device has failed to read or write (libuv: `UV_EIO`).
     public static var inputOutput: Self { .init(rawValue: UV_EIO.rawValue) }
+    /// There is no such file or directory (libuv: `UV_ENOENT`).
+    public static var noSuchFile: Self { .init(rawValue: UV_ENOENT.rawValue) }
     /// An operation that the kind of descriptor does not have, or the user may not do (libuv: `UV_EPERM`).
     public static var operationNotPermitted: Self { .init(rawValue: UV_EPERM.rawValue) }
     /// No open descriptor, or one of another kind (libuv: `UV_EBADF`).

@@ -50,6 +50,7 @@ extension ReactorTests {
                 (.noBufferSpace, ENOBUFS, "ENOBUFS"),
                 (.outOfMemory, ENOMEM, "ENOMEM"),
                 (.invalidArgument, EINVAL, "EINVAL"),
+                (.noSuchFile, ENOENT, "ENOENT"),
                 (.wouldBlock, EAGAIN, "EAGAIN"),
                 (.hostUnreachable, EHOSTUNREACH, "EHOSTUNREACH"),
                 (.networkUnreachable, ENETUNREACH, "ENETUNREACH"),

@@ -22,6 +22,21 @@ public func openDescriptors() -> Int {
     return count
 }
 
+/// How many bytes of memory this process has had at most so far.
+public func largestResidentSize() -> Int {
+    var usage = rusage()
+    #if canImport(Glibc)
+    unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+    #else
+    unsafe getrusage(RUSAGE_SELF, &usage)
+    #endif
+    #if os(Linux)
+    return Int(usage.ru_maxrss) * 1_024
+    #else
+    return Int(usage.ru_maxrss)
+    #endif
+}
+
 /// Sets how many descriptors this process may have open, and returns how many it might.
 ///
 /// For tests in a process of their own: others would fail for want of descriptors.

@@ -81,6 +81,8 @@ final class Scene {
     let client = Probe()
     var serverOptions = ListenerOptions()
     var clientOptions = StreamOptions()
+    /// Where they meet; nil is any free port of 127.0.0.1.
+    var address: SocketAddress?
     fileprivate(set) var listener: Listener!
     fileprivate var ended = 0
     /// Thrown in place of making the server's protocol.
@@ -96,7 +98,7 @@ final class Scene {
         }
         server.whenOver = over
         client.whenOver = over
-        listener = try loop.listen(on: .anyPort, options: serverOptions) { [self] in
+        listener = try loop.listen(on: address ?? .anyPort, options: serverOptions) { [self] in
             if let factoryError {
                 over()
                 throw factoryError
