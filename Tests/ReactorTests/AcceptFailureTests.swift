@@ -109,6 +109,44 @@ extension ReactorTests {
             }
         }
 
+        @Test func `nothing shortens the pause, not even that the listener is held and released`() async {
+            await #expect(processExitsWith: .success) {
+                let issues = IssueLog()
+                let log = Recorder<String>()
+                try performInOwnProcess(.realSocketsInVirtualTime, collecting: issues) { loop in
+                    let (listener, address) = try echoListener(loop)
+                    let client = Probe()
+                    client.onMade = { transport in
+                        after(turns: 5, on: loop) {
+                            try? connectClients(1, to: address, on: loop) { log.append("late \($0)") }
+                            let limit = limitDescriptors(to: 3)
+                            var ticks = 0
+                            every(.milliseconds(1), on: loop) {
+                                guard listener.failedAcceptCount > 0 else { return true }
+                                ticks += 1
+                                listener.hold()
+                                listener.release()
+                                if ticks < 30 { return true }
+                                // At once, after 5 ms and after 10 more.
+                                if listener.failedAcceptCount > 3 { log.append("\(listener.failedAcceptCount) tries") }
+                                limitDescriptors(to: limit)
+                                transport.close()
+                                every(.milliseconds(1), on: loop) {
+                                    guard log.count > 0 else { return true }
+                                    listener.drain(within: .seconds(1)) { loop.stop() }
+                                    return false
+                                }
+                                return false
+                            }
+                        }
+                    }
+                    try loop.connect(to: address, { client }, onFailure: { Issue.record("\($0)") })
+                    return {}
+                }
+                #expect(log.all == ["late lost"])
+            }
+        }
+
         @Test func `a listener that is closed in the pause leaves nothing behind`() async {
             await #expect(processExitsWith: .success) {
                 let issues = IssueLog()
