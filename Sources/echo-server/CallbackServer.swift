@@ -22,21 +22,18 @@ struct CallbackServer: Sendable {
     private func start(on loop: isolated EventLoop, _ completion: Completion<String>) throws {
         var listenerOptions = ListenerOptions()
         listenerOptions.maxConnections = options.maxConnections
-        let addresses = try SocketAddress.resolve(host: options.host, port: options.port)
-        // A name can stand for an IPv4 and an IPv6 address; the first is enough for an example.
-        let listener = try loop.listen(on: addresses[0], options: listenerOptions) { EchoProtocol() }
-
-        var isEnding = false
-        for signal in [Signal.interrupt, .terminate] {
-            try loop.onSignal(signal) {
-                if isEnding { exitAtOnce(128 + signal.rawValue) }
-                isEnding = true
-                listener.drain(within: Self.drainTime) {
-                    completion.succeed(Self.summary(listener, loop.statistics))
-                }
-            }
+        let listener = try loop.listen(on: address(), options: listenerOptions) { EchoProtocol() }
+        try loop.endOnSignals {
+            listener.drain(within: Self.drainTime) { completion.succeed(Self.summary(listener, loop.statistics)) }
         }
         try Output.writeLine("listening on \(listener.localAddress)", to: .standardOutput)
+    }
+
+    private func address() throws -> SocketAddress {
+        if let path = options.unix { return try SocketAddress(unixPath: path) }
+        let (host, port) = options.endpoint
+        // A name can stand for an IPv4 and an IPv6 address; the first is enough for an example.
+        return try SocketAddress.resolve(host: host, port: port)[0]
     }
 
     private static func summary(_ listener: Listener, _ statistics: LoopStatistics) -> String {

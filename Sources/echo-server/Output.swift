@@ -1,5 +1,6 @@
 // What the example says to its user, unbuffered, and how it ends in a hurry.
 
+import AsyncIO
 import Foundation
 
 enum Output {
@@ -11,3 +12,17 @@ enum Output {
 
 /// Ends the process without running anything else.
 func exitAtOnce(_ status: Int32) -> Never { _exit(status) }
+
+extension EventLoop {
+    /// Calls `end` on the first SIGINT or SIGTERM; the second ends the process.
+    func endOnSignals(_ end: @escaping () -> Void) throws {
+        var isEnding = false
+        for signal in [Signal.interrupt, .terminate] {
+            try onSignal(signal) {
+                if isEnding { exitAtOnce(128 + signal.rawValue) }
+                isEnding = true
+                end()
+            }
+        }
+    }
+}

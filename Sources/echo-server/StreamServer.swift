@@ -17,12 +17,7 @@ struct StreamServer {
         serverOptions.listener.maxConnections = options.maxConnections
         // Clients break off connections all the time: for an echo server that is no news.
         serverOptions.onError = { _, _ in }
-        let server = try await TCPServer.listen(
-            host: options.host,
-            port: options.port,
-            options: serverOptions,
-            loops: options.loops
-        )
+        let server = try await listen(serverOptions)
         try await endOnSignals(server, on: server.loop)
         try Output.writeLine("listening on \(server.localAddress)", to: .standardOutput)
         if options.loops == 1 {
@@ -43,14 +38,14 @@ struct StreamServer {
         return "echo-server: \(await server.acceptedCount) connections, \(received) bytes received, \(sent) bytes sent"
     }
 
+    @MainActor
+    private func listen(_ serverOptions: ServerOptions) async throws -> TCPServer {
+        if let path = options.unix { return try await UnixServer.listen(path: path, options: serverOptions) }
+        let (host, port) = options.endpoint
+        return try await TCPServer.listen(host: host, port: port, options: serverOptions, loops: options.loops)
+    }
+
     private func endOnSignals(_ server: TCPServer, on loop: isolated EventLoop) throws {
-        var isEnding = false
-        for signal in [Signal.interrupt, .terminate] {
-            try loop.onSignal(signal) {
-                if isEnding { exitAtOnce(128 + signal.rawValue) }
-                isEnding = true
-                AsyncIO.spawn { await server.drain(within: CallbackServer.drainTime) }
-            }
-        }
+        try loop.endOnSignals { AsyncIO.spawn { await server.drain(within: CallbackServer.drainTime) } }
     }
 }

@@ -4,7 +4,8 @@
 
 Each round: 20 connections of 20 MB in odd chunks, every byte compared; 3,000 connections at once; 50,000 short ones, a
 third of them reset; clients that half-close, vanish, and never read. After it a server with 64 descriptors meets 150
-clients. Only loopback, bounded, and it ends by itself. Exit status 0 if everything held.
+clients; one at a path serves connections over a Unix socket; and one sends datagrams back. Only loopback, bounded, and
+it ends by itself. Exit status 0 if everything held.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 
 MEGABYTE = 1_000_000
@@ -28,11 +30,16 @@ class Server:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
 
         self.process = subprocess.Popen(
-            [binary, "--port", "0", *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=lower
+            [binary, *(flags if "--unix" in flags else ("--port", "0", *flags))], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=lower
         )
         line = self.process.stdout.readline()
-        assert line.startswith("listening on 127.0.0.1:"), line
-        self.port = int(line.rsplit(":", 1)[1])
+        if line.startswith("listening on unix:"):
+            self.port = line[len("listening on unix:"):].rstrip("\n")
+        else:
+            assert line.startswith("listening on 127.0.0.1:"), line
+            self.port = int(line.rsplit(":", 1)[1])
+        if "--udp" in flags:
+            return
         # libuv opens a descriptor of its own with the first connection, and keeps it.
         check_served(self.port)
         self.settle(self.descriptors_at_rest())
@@ -71,6 +78,22 @@ class Server:
         return errors.strip()
 
 
+def connect(port, timeout=None):
+    """A connection to a port, or to a path."""
+    if isinstance(port, int):
+        return socket.create_connection(("127.0.0.1", port), timeout=timeout)
+    sock = socket.socket(socket.AF_UNIX)
+    sock.settimeout(timeout)
+    sock.connect(port)
+    return sock
+
+
+def open_connection(port):
+    if isinstance(port, int):
+        return asyncio.open_connection("127.0.0.1", port)
+    return asyncio.open_unix_connection(port)
+
+
 def reset(sock):
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     sock.close()
@@ -85,7 +108,7 @@ async def bulk(port, megabytes=20, connections=20):
     pattern = bytes((i * 31 + (i >> 8)) & 255 for i in range(1 << 18))
 
     async def one(number):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        reader, writer = await open_connection(port)
         total = megabytes * MEGABYTE
 
         async def send():
@@ -120,7 +143,7 @@ async def bulk(port, megabytes=20, connections=20):
 
 
 async def many(port, count=3000):
-    pairs = await asyncio.gather(*(asyncio.open_connection("127.0.0.1", port) for _ in range(count)))
+    pairs = await asyncio.gather(*(open_connection(port) for _ in range(count)))
     for number, (_, writer) in enumerate(pairs):
         writer.write(b"number %d\n" % number)
     for number, (reader, writer) in enumerate(pairs):
@@ -144,7 +167,7 @@ def short(port, count=50_000):
 
 def half_close(port, count=50):
     for _ in range(count):
-        sock = socket.create_connection(("127.0.0.1", port))
+        sock = connect(port)
         sock.sendall(b"all of it")
         sock.shutdown(socket.SHUT_WR)
         data = b""
@@ -156,7 +179,7 @@ def half_close(port, count=50):
 
 def vanish(port, count=50):
     for number in range(count):
-        sock = socket.create_connection(("127.0.0.1", port))
+        sock = connect(port)
         sock.sendall(b"x" * (number * 1000))
         reset(sock)
 
@@ -164,7 +187,7 @@ def vanish(port, count=50):
 def never_read(port, count=20):
     socks = []
     for _ in range(count):
-        sock = socket.create_connection(("127.0.0.1", port))
+        sock = connect(port)
         sock.setblocking(False)
         try:
             while True:
@@ -179,7 +202,7 @@ def never_read(port, count=20):
 
 
 def check_served(port):
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as sock:
+    with connect(port, timeout=5) as sock:
         sock.sendall(b"still there")
         assert sock.recv(100) == b"still there"
 
@@ -206,7 +229,7 @@ def few_descriptors(binary):
     idle = server.descriptors()
     socks = []
     for number in range(150):
-        sock = socket.create_connection(("127.0.0.1", server.port), timeout=5)
+        sock = connect(server.port, timeout=5)
         sock.sendall(b"client %d" % number)
         socks.append(sock)
     served = []
@@ -236,6 +259,40 @@ def few_descriptors(binary):
     print(f"  64 descriptors, 150 clients: {len(served)} served at once, all in the end; {server.end()}", flush=True)
 
 
+def at_a_path(binary, api):
+    """Connections over a Unix socket, whose file is gone at the end."""
+    with tempfile.TemporaryDirectory() as folder:
+        server = Server(binary, "--unix", os.path.join(folder, "echo"), "--api", api)
+        idle = server.descriptors()
+        asyncio.run(bulk(server.port, megabytes=5, connections=10))
+        asyncio.run(many(server.port, count=1000))
+        for step in (half_close, vanish, never_read):
+            step(server.port)
+            server.settle(idle)
+        print(f"  at a path, {api}: {server.end()}", flush=True)
+        assert os.listdir(folder) == [], os.listdir(folder)
+
+
+def datagrams(binary, api, clients=20, rounds=500):
+    """Datagrams of many senders and all sizes, each of which goes back to its sender."""
+    server = Server(binary, "--udp", "--api", api)
+    socks = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(clients)]
+    for sock in socks:
+        sock.settimeout(5)
+        sock.connect(("127.0.0.1", server.port))
+    total = 0
+    for number in range(rounds):
+        sent = [os.urandom((number * 131 + client) % 1400) for client in range(clients)]
+        for sock, data in zip(socks, sent):
+            sock.send(data)
+        for sock, data in zip(socks, sent):
+            assert sock.recv(2000) == data, (number, len(data))
+            total += len(data)
+    figures = server.end()
+    assert figures == f"echo-server: {clients * rounds} datagrams, {total} bytes received, {total} bytes sent", figures
+    print(f"  datagrams, {api}: {figures}", flush=True)
+
+
 def main():
     binary = sys.argv[1]
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -253,6 +310,9 @@ def main():
     assert growth < 1 << 20, f"the second round cost {growth} bytes"
     print(" ", server.end())
     few_descriptors(binary)
+    for api in ("streams", "callbacks"):
+        at_a_path(binary, api)
+        datagrams(binary, api)
     print("all held")
 
 

@@ -40,7 +40,9 @@ extension ReactorTests {
 
         @Test(arguments: [
             ["--port", "70000"], ["--port", "-1"], ["--port", "http"], ["--max-connections", "0"], ["--loops", "0"],
-            ["--loops", "2", "--api", "callbacks"],
+            ["--loops", "2", "--api", "callbacks"], ["--unix", "/tmp/x", "--udp"],
+            ["--unix", "/tmp/x", "--port", "0"], ["--unix", "/tmp/x", "--host", "::1"],
+            ["--unix", "/tmp/x", "--loops", "2"], ["--udp", "--loops", "2"], ["--udp", "--max-connections", "9"],
             ["--api", "telepathy"], ["--nonsense"], ["surplus"],
         ])
         func `a bad flag or value is exit code 64 and usage`(arguments: [String]) throws {
@@ -53,7 +55,7 @@ extension ReactorTests {
         @Test func `help is exit code 0 and names every flag`() throws {
             let (status, output, _) = try ForeignProgram([EchoServer.path!, "--help"]).finish()
             #expect(status == 0)
-            for flag in ["--host", "--port", "--api", "--max-connections", "--loops", "--quiet"] {
+            for flag in ["--host", "--port", "--unix", "--udp", "--api", "--max-connections", "--loops", "--quiet"] {
                 #expect(output.contains(flag))
             }
         }
@@ -144,7 +146,7 @@ extension ReactorTests {
 }
 
 /// Connects a client for each text at the same time; each sends its text and its end, and tells its story.
-private func talk(to address: SocketAddress, saying texts: [String]) throws -> [[String]] {
+func talk(to address: SocketAddress, saying texts: [String]) throws -> [[String]] {
     let stories = Recorder<[String]>()
     try perform(on: .system) { loop in
         var open = texts.count
@@ -178,11 +180,13 @@ private func untilRefused(_ address: SocketAddress, on loop: isolated EventLoop,
 }
 
 /// The program, listening.
-private struct EchoServer {
+struct EchoServer {
     let process: ForeignProgram
     let address: SocketAddress
 
-    init(limit: Int? = nil, _ arguments: String...) throws {
+    init(limit: Int? = nil, _ arguments: String...) throws { try self.init(limit: limit, arguments) }
+
+    init(limit: Int? = nil, _ arguments: [String]) throws {
         let command = [EchoServer.path!] + arguments
         if let limit {
             process = try ForeignProgram(["/bin/sh", "-c", "ulimit -n \(limit); exec \"$0\" \"$@\""] + command)
@@ -190,9 +194,19 @@ private struct EchoServer {
             process = try ForeignProgram(command)
         }
         let line = process.readLine()
-        let prefix = "listening on 127.0.0.1:"
-        try #require(line.hasPrefix(prefix), "\(line)")
-        address = try SocketAddress(host: "127.0.0.1", port: Int(line.dropFirst(prefix.count)) ?? -1)
+        if line.hasPrefix("listening on unix:") {
+            address = try SocketAddress(unixPath: String(line.dropFirst(18)))
+        } else {
+            let prefix = "listening on 127.0.0.1:"
+            try #require(line.hasPrefix(prefix), "\(line)")
+            address = try SocketAddress(host: "127.0.0.1", port: Int(line.dropFirst(prefix.count)) ?? -1)
+        }
+    }
+
+    /// Ends it, and returns its exit code and what it printed besides its first line.
+    func end(by signal: CInt = SIGTERM) -> (status: CInt, output: String, errors: String) {
+        process.send(signal)
+        return process.finish()
     }
 
     static let path = ForeignProgram.product("echo-server")
