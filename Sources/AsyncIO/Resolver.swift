@@ -76,7 +76,8 @@ public final class SystemResolver: Resolver {
         port: Int,
         family: SocketAddress.Family? = nil
     ) async throws -> [SocketAddress] {
-        guard let number = UInt16(exactly: port), !host.isEmpty else { throw LoopError.notAnAddress("\(host):\(port)") }
+        guard let number = UInt16(exactly: port) else { throw LoopError.notAPort(port) }
+        guard !host.isEmpty else { throw LoopError.notAnAddress("\(host):\(port)") }
         let found = try await addressInfo(host: host, family: family, kind: .stream)
         var addresses: [SocketAddress] = []
         for var address in found.map(\.address) {
@@ -156,7 +157,9 @@ enum HostLookup {
         let found: [SocketAddress]
         if let address = try? SocketAddress(host: host, port: port) {
             found = [address]
-        } else if !(0...65_535).contains(port) || host.isEmpty {
+        } else if !(0...65_535).contains(port) {
+            throw LoopError.notAPort(port)
+        } else if host.isEmpty {
             throw LoopError.notAnAddress("\(host):\(port)")
         } else if let deadline {
             do {

@@ -8,6 +8,8 @@ public enum LoopError: Error, Hashable, Sendable, CustomStringConvertible {
     case stoppedBeforeCompletion
     /// The text is no IP address: the loop itself resolves no names.
     case notAnAddress(String)
+    /// The number is no port.
+    case notAPort(Int)
     /// The text can be neither the path of a Unix socket nor, on Linux, an abstract name.
     case notAUnixPath(String)
     /// The path of a Unix socket has more bytes than the system takes.
@@ -25,7 +27,10 @@ public enum LoopError: Error, Hashable, Sendable, CustomStringConvertible {
         case .stoppedBeforeCompletion:
             "The event loop was stopped before the operation completed."
         case .notAnAddress(let text):
-            "'\(text)' is not an IP address; resolve names with SocketAddress.resolve(host:port:) first."
+            "'\(text)' is not an IP address; resolve names with SocketAddress.resolve(host:port:) first, or in tasks with "
+                + "SystemResolver."
+        case .notAPort(let number):
+            "\(number) is not a port; those are the numbers from 0 to 65535."
         case .notAUnixPath(let path):
             "'\(path.replacing("\0", with: "\\0"))' cannot name a Unix socket: that takes a path without a zero byte, or on "
                 + "Linux a name behind one."

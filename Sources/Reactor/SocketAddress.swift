@@ -59,13 +59,12 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
     /// - Parameters:
     ///   - host: The address. An IPv6 address may stand in brackets and may carry a scope.
     ///   - port: The port; 0 asks the system for any.
-    /// - Throws: ``LoopError/notAnAddress(_:)`` for a host name or anything else.
+    /// - Throws: ``LoopError/notAnAddress(_:)`` for a host name or anything else; ``LoopError/notAPort(_:)``.
     ///
     /// The corresponding libuv calls are `uv_ip4_addr` and `uv_ip6_addr`.
     public init(host: String, port: Int) throws {
-        guard let number = UInt16(exactly: port), !host.utf8.contains(0) else {
-            throw LoopError.notAnAddress("\(host):\(port)")
-        }
+        guard let number = UInt16(exactly: port) else { throw LoopError.notAPort(port) }
+        guard !host.utf8.contains(0) else { throw LoopError.notAnAddress("\(host):\(port)") }
         self.port = number
         var text = host
         let isBracketed = text.hasPrefix("[") && text.hasSuffix("]")
@@ -231,8 +230,9 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
     /// The C name is `getaddrinfo`.
     public static func resolve(host: String, port: Int) throws -> [SocketAddress] {
         if let literal = try? SocketAddress(host: host, port: port) { return [literal] }
+        guard let number = UInt16(exactly: port) else { throw LoopError.notAPort(port) }
         // No name is longer.
-        guard let number = UInt16(exactly: port), !host.isEmpty, host.utf8.count <= 253, !host.utf8.contains(0) else {
+        guard !host.isEmpty, host.utf8.count <= 253, !host.utf8.contains(0) else {
             throw LoopError.notAnAddress("\(host):\(port)")
         }
         var query = AddressQuery(host: host, service: nil)

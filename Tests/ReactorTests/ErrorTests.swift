@@ -182,7 +182,8 @@ extension ReactorTests {
                 #expect(!text.contains("\n"))
             }
             let errors: [LoopError] = [
-                .loopClosed, .stoppedBeforeCompletion, .notAnAddress("x"), .timedOut("It"), .emptyReadBuffer,
+                .loopClosed, .stoppedBeforeCompletion, .notAnAddress("x"), .notAPort(-1), .timedOut("It"),
+                .emptyReadBuffer,
             ]
             for error in errors { #expect(error.description.hasSuffix(".")) }
         }

@@ -43,9 +43,8 @@ extension ReactorTests {
 
         @Test(arguments: [-1, 65_536, Int.max, Int.min])
         func `what is no port is refused`(port: Int) {
-            #expect(throws: LoopError.notAnAddress("127.0.0.1:\(port)")) {
-                try SocketAddress(host: "127.0.0.1", port: port)
-            }
+            #expect(throws: LoopError.notAPort(port)) { try SocketAddress(host: "127.0.0.1", port: port) }
+            #expect(throws: LoopError.notAPort(port)) { try SocketAddress.resolve(host: "localhost", port: port) }
         }
 
         @Test func `the error for a name says how to resolve it`() {
