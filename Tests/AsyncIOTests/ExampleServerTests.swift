@@ -130,7 +130,7 @@ extension AsyncIOTests {
         }
 
         /// Tools for what is on both sides of the proxy; the first line says where it is to lead.
-        private static let bothSides = """
+        static let bothSides = """
             import asyncio, socket, struct, sys
             async def connect():
                 return await asyncio.open_connection("127.0.0.1", int(sys.argv[1]))
@@ -161,7 +161,7 @@ extension AsyncIOTests {
             """
 
         /// Runs a script with the proxy between its two sides.
-        private func between(_ script: String) async throws -> Meeting {
+        func between(_ script: String) async throws -> Meeting {
             var meeting = try await meet(Self.bothSides + script) { server, port in
                 let target = try #require(Endpoint(argument: "127.0.0.1:\(try await port.value)"))
                 try await Proxy.serve(server, to: target)
