@@ -4,7 +4,8 @@
 
 /// The datagram sockets of a memory network.
 final class MemoryDatagrams {
-    fileprivate let network: MemoryNetwork
+    // Holds this.
+    fileprivate unowned let network: MemoryNetwork
     private var sockets: [MemoryDatagramSocket] = []
 
     init(_ network: MemoryNetwork) { self.network = network }

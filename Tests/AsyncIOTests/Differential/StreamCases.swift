@@ -131,16 +131,16 @@ extension DifferentialCase {
             118,
             [.bytes("on"), .bytes("e"), .bytes("\ntwo\n"), .bytes("thr"), .bytes("ee")],
             [
-                .cancelled(.line, after: 1), .cancelled(.exactly(5), after: 1), .line,
-                .cancelled(.until(["x"]), after: 1),
-                .read(4), .cancelled(.read(1), after: 0), .cancelled(.exactly(6), after: 2), .line,
+                .cancelled([.line], after: 1), .cancelled([.exactly(5)], after: 1), .line,
+                .cancelled([.until(["x"])], after: 1),
+                .read(4), .cancelled([.read(1)], after: 0), .cancelled([.exactly(6)], after: 2), .line,
             ]
         ),
         stream(
             "a reset ends whoever waits",
             118,
             [.bytes("abc"), .reset],
-            [.read(1), .cancelled(.exactly(3), after: 0), .exactly(3)]
+            [.read(1), .cancelled([.exactly(3)], after: 0), .exactly(3)]
         ),
     ]
 
@@ -245,7 +245,7 @@ extension DifferentialCase {
         case 4, 5, 6: return .line
         case 7, 8: return .until(separators[chance.roll(separators.count)])
         case 9: return mayBeCancelled ? .end : .line
-        default: return .cancelled(randomStep(&chance, mayBeCancelled: false), after: chance.roll(4))
+        default: return .cancelled([randomStep(&chance, mayBeCancelled: false)], after: chance.roll(4))
         }
     }
 }
