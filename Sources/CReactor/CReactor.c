@@ -240,15 +240,8 @@ static int fail(int descriptor, const char **call, const char *name) {
 
 int creactor_bound_socket(const void *address, int length, int reuse_address, int reuse_port, const char **call) {
     sa_family_t family = ((const struct sockaddr *)address)->sa_family;
-#if defined(SOCK_CLOEXEC)
-    int descriptor = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int descriptor = creactor_socket(family, 0);
     if (descriptor < 0) return fail(-1, call, "socket");
-#else
-    int descriptor = socket(family, SOCK_STREAM, 0);
-    if (descriptor < 0) return fail(-1, call, "socket");
-    fcntl(descriptor, F_SETFD, FD_CLOEXEC);
-    fcntl(descriptor, F_SETFL, O_NONBLOCK);
-#endif
     int on = 1;
     if (reuse_address && setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0)
         return fail(descriptor, call, "setsockopt(SO_REUSEADDR)");
@@ -435,15 +428,8 @@ int creactor_ipv6_only(int descriptor) {
 
 int creactor_client_socket(const void *address, int length, int bound, const char **call) {
     sa_family_t family = ((const struct sockaddr *)address)->sa_family;
-#if defined(SOCK_CLOEXEC)
-    int descriptor = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int descriptor = creactor_socket(family, 0);
     if (descriptor < 0) return fail(-1, call, "socket");
-#else
-    int descriptor = socket(family, SOCK_STREAM, 0);
-    if (descriptor < 0) return fail(-1, call, "socket");
-    fcntl(descriptor, F_SETFD, FD_CLOEXEC);
-    fcntl(descriptor, F_SETFL, O_NONBLOCK);
-#endif
     if (!bound) return descriptor;
     int on = 1;
     if (setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0)

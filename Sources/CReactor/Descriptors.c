@@ -177,18 +177,7 @@ int creactor_set_option(int descriptor, int level, int name, int value) {
     return setsockopt(descriptor, level, name, &value, sizeof value) == 0 ? 0 : -errno;
 }
 
-int creactor_unix_socket(void) {
-#if defined(SOCK_CLOEXEC)
-    int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    return descriptor >= 0 ? descriptor : -errno;
-#else
-    int descriptor = socket(AF_UNIX, SOCK_STREAM, 0);
-    if (descriptor < 0) return -errno;
-    fcntl(descriptor, F_SETFD, FD_CLOEXEC);
-    fcntl(descriptor, F_SETFL, O_NONBLOCK);
-    return descriptor;
-#endif
-}
+int creactor_unix_socket(void) { return creactor_socket(AF_UNIX, 0); }
 
 int creactor_connect_unix(int descriptor, const void *address, int length) {
     int status;

@@ -53,10 +53,12 @@ extension StreamTransport {
 
     /// Sends from a file what the system takes at once.
     func sendFromFile(_ file: CInt, _ count: Int, at offset: Int) throws -> FileStep {
-        guard descriptor >= 0 else { return .impossible }
-        let sent = creactor_send_file(descriptor, file, Int64(offset), count)
+        // The driver's descriptor, as the transport's own is -1 while a server looks for activity.
+        guard case .system(let stream) = driver, stream.streamKind.isSocket else { return .impossible }
+        let sent = creactor_send_file(stream.descriptor, file, Int64(offset), count)
         if sent > 0 {
             core.statistics.bytesSent &+= UInt64(sent)
+            noteSent(sent)
             return .sent(sent)
         }
         if sent == 0 { return .endOfFile }

@@ -30,6 +30,31 @@ extension AsyncIOTests {
             }
         }
 
+        @Test func `a server that looks at its connections sends files by the system all the same, and counts them`()
+            async throws
+        {
+            try await onNetwork(.sockets, configure: { $0.clock = nil }) { loop in
+                let content = noise(10_000)
+                var options = ServerOptions()
+                options.countsBytes = true
+                let seen = Mailbox<(UInt64?, reads: UInt64)>(on: loop)
+                try await withFile(content) { path, file in
+                    try await serving(on: loop, options) { connection in
+                        let before = OffloadPool.shared.statistics.completed
+                        _ = try await connection.sendFile(file)
+                        let reads = OffloadPool.shared.statistics.completed - before
+                        seen.put((await connection.statistics?.bytesSent, reads))
+                    } while: { server in
+                        let client = try await server.client()
+                        #expect(try await client.readAll() == content)
+                        let (sent, reads) = try await seen.take()
+                        #expect(sent == 10_000 && reads == 0)
+                        try await client.close()
+                    }
+                }
+            }
+        }
+
         @Test(arguments: Driver.allCases)
         func `a part of a file is sent, and fewer bytes if it ends before`(driver: Driver) async throws {
             try await onNetwork(driver, configure: { $0.clock = nil }) { loop in
