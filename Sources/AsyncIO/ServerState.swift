@@ -39,6 +39,8 @@ final class ServerWorker {
 final class ServerState {
     private(set) var listeners: [Listener] = []
     let options: ServerOptions
+    /// Who hears of handlers' errors; by itself, as the options are large to copy.
+    let onError: (@Sendable (any Error, TCPConnection) -> Void)?
     private let news: Park
     /// Connections that no worker has yet.
     private var accepted: [StreamChannel] = []
@@ -51,13 +53,15 @@ final class ServerState {
     private var isServing = false
     /// How many handlers run.
     private(set) var active = 0
-    /// Those that have handlers, each at the place that it names.
-    private var connections: [StreamChannel] = []
+    /// Those that have handlers.
+    private let connections = ChannelList()
     private var drainers: [Park] = []
     /// What is common to the server's listeners on all its loops.
     private let limit: ConnectionLimit
     private let limits: ActivityLimits
     private var sweeper: Scheduled?
+    /// One closure for all connections.
+    private lazy var accept: (StreamChannel) -> Void = { [unowned self] channel in didAccept(channel) }
     /// Of connections whose handlers have ended.
     private var past = ServerStatistics()
 
@@ -65,6 +69,7 @@ final class ServerState {
 
     init(_ options: ServerOptions, _ limit: ConnectionLimit, on loop: isolated EventLoop) {
         self.options = options
+        onError = options.onError
         self.limit = limit
         limits = ActivityLimits(options)
         news = ExplainedPark(on: loop, .text("clients of a TCPServer"))
@@ -119,9 +124,7 @@ final class ServerState {
         listeners = []
     }
 
-    private func makeChannel(on loop: isolated EventLoop) -> StreamChannel {
-        StreamChannel(on: loop) { [unowned self] channel in didAccept(channel) }
-    }
+    private func makeChannel(on loop: isolated EventLoop) -> StreamChannel { StreamChannel(on: loop, onMade: accept) }
 
     private func didAccept(_ channel: StreamChannel) {
         guard let worker = roomy.last else {
@@ -166,11 +169,11 @@ final class ServerState {
     }
 
     func abortConnections() {
-        for channel in connections { channel.abort() }
+        for channel in connections.all { channel.abort() }
     }
 
     func closeConnections() {
-        for channel in connections { channel.closeSoon() }
+        for channel in connections.all { channel.closeSoon() }
     }
 
     var statistics: ServerStatistics {
@@ -182,7 +185,7 @@ final class ServerState {
             now.pauses += listener.pauseCount
             now.isPaused = now.isPaused || listener.isPaused
         }
-        for channel in connections { now.add(channel.activity) }
+        for channel in connections.all { now.add(channel.activity) }
         return now
     }
 
@@ -191,7 +194,7 @@ final class ServerState {
     /// Looks for connections at which nothing happens, every so often while there are any.
     private func sweep(on loop: isolated EventLoop) {
         sweeper = nil
-        for channel in connections {
+        for channel in connections.all {
             guard let found = channel.lookForActivity(), let reason = limits.reason(for: found, at: loop.now) else {
                 continue
             }
@@ -215,7 +218,7 @@ final class ServerState {
     func drain(_ limit: Duration, on loop: isolated EventLoop) async {
         close()
         // A handler that drains its own server does not wait for itself.
-        let own = connections.contains { $0.isOfThisTask } ? 1 : 0
+        let own = connections.all.contains { $0.isOfThisTask } ? 1 : 0
         guard active > own else { return }
         let park = ExplainedPark(on: loop, .text("the end of a TCPServer's handlers"))
         drainers.append(park)
@@ -269,8 +272,7 @@ final class ServerState {
     func waitForNewsUncancellable(on loop: isolated EventLoop) async -> Bool { await news.waitUncancellable(on: loop) }
 
     func handlerBegins(_ channel: StreamChannel, on loop: isolated EventLoop) {
-        channel.place = connections.count
-        connections.append(channel)
+        connections.add(channel)
         if isAborted { channel.abort() }
         guard limits.isWatching else { return }
         channel.watchActivity(countingBytes: limits.countsBytes)
@@ -279,11 +281,7 @@ final class ServerState {
 
     /// A handler has ended.
     func handlerEnded(_ channel: StreamChannel, of worker: ServerWorker) {
-        let last = connections.removeLast()
-        if last !== channel {
-            connections[channel.place] = last
-            last.place = channel.place
-        }
+        connections.remove(channel)
         if limits.countsBytes { past.add(channel.activity) }
         connectionGone(of: worker)
     }

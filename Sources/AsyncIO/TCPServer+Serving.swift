@@ -158,10 +158,13 @@ extension TCPServer {
         of worker: ServerWorker,
         on loop: isolated EventLoop
     ) {
-        if error is CancellationError && (Task.isCancelled || loop.isEnding) { return }
-        if let onError = worker.bound.value(on: loop).options.onError {
+        let onError = worker.bound.value(on: loop).onError
+        // Asked first, as asking an error for its type takes long.
+        if isOwnLoss && onError == nil { return }
+        if (Task.isCancelled || loop.isEnding) && error is CancellationError { return }
+        if let onError {
             onError(error, connection)
-        } else if !isOwnLoss {
+        } else {
             loop.report(.handlerError(error), "the handler of \(connection)")
         }
     }

@@ -187,18 +187,22 @@ static int is_listening(int descriptor) {
     return getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) == 0 && listening;
 }
 
-int creactor_accept(int descriptor) {
+int creactor_accept(int descriptor, void *address, int *length) {
     for (;;) {
+        socklen_t size = address ? (socklen_t)*length : 0;
 #if defined(SOCK_CLOEXEC)
-        int accepted = accept4(descriptor, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        int accepted = accept4(descriptor, address, address ? &size : NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 #else
-        int accepted = accept(descriptor, NULL, NULL);
+        int accepted = accept(descriptor, address, address ? &size : NULL);
         if (accepted >= 0) {
             fcntl(accepted, F_SETFD, FD_CLOEXEC);
             fcntl(accepted, F_SETFL, O_NONBLOCK);
         }
 #endif
-        if (accepted >= 0) return accepted;
+        if (accepted >= 0) {
+            if (address) *length = (int)size;
+            return accepted;
+        }
         // Linux hands pending network errors of the client to accept, which are nobody's but the client's.
         switch (errno) {
         case EINTR:

@@ -29,6 +29,8 @@ class HandleBox {
     /// callback that follows.
     final var isGivingRoom = false
     final var closeAfterRoom = false
+    /// Whether the peer has reset the connection.
+    final var wasReset = false
     final var streamKind = StreamKind.tcp
     /// The descriptor, once it was asked for.
     final var knownDescriptor: CInt = -1

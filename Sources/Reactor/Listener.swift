@@ -10,11 +10,14 @@
 /// for some time, ``abort()`` also breaks them off.
 ///
 /// The corresponding asyncio name is `asyncio.Server`; the corresponding libuv call is `uv_listen`.
+@safe
 public final class Listener {
     let core: LoopCore
     let options: ListenerOptions
     private var makeReceiver: (() throws -> Receiver)?
-    private var connections: [StreamTransport] = []
+    // SAFETY: a check of exclusivity at run time would find nothing in it: the loop's thread alone uses it, and no code of the
+    // program's runs while it changes.
+    @exclusivity(unchecked) private var connections: [StreamTransport] = []
     private var backend: Backend?
     private var onDrained: [() -> Void] = []
     private var drainDeadline: Scheduled?
@@ -51,7 +54,7 @@ public final class Listener {
     public var isListening: Bool { backend != nil }
 
     /// How many of its connections are open.
-    public var connectionCount: Int { connections.count }
+    public var connectionCount: Int { unsafe connections.count }
 
     /// Those of its connections.
     private let limits: StreamLimits
@@ -126,7 +129,7 @@ public final class Listener {
     public func drain(within limit: Duration, _ done: @escaping () -> Void) {
         close()
         onDrained.append(done)
-        if connections.isEmpty {
+        if unsafe connections.isEmpty {
             reportDrained()
             return
         }
@@ -157,7 +160,7 @@ public final class Listener {
     /// The corresponding asyncio name is `Server.close_clients`.
     public func closeConnections() {
         core.requireHere("Listener")
-        for connection in connections { connection.close() }
+        for connection in unsafe connections { connection.close() }
     }
 
     /// Aborts every open connection; goes on listening.
@@ -165,7 +168,7 @@ public final class Listener {
     /// The corresponding asyncio name is `Server.abort_clients`.
     public func abortConnections() {
         core.requireHere("Listener")
-        for connection in connections { connection.abort() }
+        for connection in unsafe connections { connection.abort() }
     }
 
     // MARK: What the backend asks and reports
@@ -175,7 +178,7 @@ public final class Listener {
     /// If not, the backend keeps the client waiting until `resumeAccepting`.
     func mayAccept() -> Bool {
         if isHeld { return false }
-        if (common != nil || connections.count < maxConnections) && takePlace() { return true }
+        if (common != nil || connectionCount < maxConnections) && takePlace() { return true }
         if !isPaused {
             isPaused = true
             pauseCount += 1
@@ -197,6 +200,13 @@ public final class Listener {
     }
 
     func givePlaceBack() { common?.giveBack() }
+
+    /// Both addresses of the client that is being taken over, if they are known.
+    var acceptedAddresses: StreamChannel.Addresses? {
+        // Behind any other address a client may have come by one of many.
+        guard case .system(let handle) = backend, !localAddress.isUnspecified else { return nil }
+        return handle.acceptedAddresses
+    }
 
     /// What others accepted for this one.
     var feed: Feed? { if case .fed(let feed) = backend { feed } else { nil } }
@@ -250,8 +260,8 @@ public final class Listener {
         let transport = StreamTransport(core: core, limits: limits, listener: self)
         transport.driver = driver
         attach(transport)
-        transport.indexInListener = Int32(truncatingIfNeeded: connections.count)
-        connections.append(transport)
+        transport.indexInListener = Int32(truncatingIfNeeded: connectionCount)
+        unsafe connections.append(transport)
         core.enter()
         do {
             if let makeReceiver { transport.begin(with: try makeReceiver()) } else { transport.abort() }
@@ -265,14 +275,14 @@ public final class Listener {
     /// A connection has closed.
     func didLose(_ transport: StreamTransport) {
         let index = Int(transport.indexInListener)
-        let last = connections.removeLast()
+        let last = unsafe connections.removeLast()
         if last !== transport {
-            connections[index] = last
+            unsafe connections[index] = last
             last.indexInListener = Int32(truncatingIfNeeded: index)
         }
-        if connections.isEmpty && !onDrained.isEmpty { reportDrained() }
+        if connectionCount == 0 && !onDrained.isEmpty { reportDrained() }
         if let common { return common.giveBack() }
-        guard isPaused, connections.count < maxConnections else { return }
+        guard isPaused, connectionCount < maxConnections else { return }
         isPaused = false
         resume()
     }
@@ -296,6 +306,6 @@ public final class Listener {
     }
 
     var summary: String {
-        "listener \(localAddress), \(connections.count) of \(maxConnections) connections" + (isPaused ? ", paused" : "")
+        "listener \(localAddress), \(connectionCount) of \(maxConnections) connections" + (isPaused ? ", paused" : "")
     }
 }

@@ -10,8 +10,16 @@
 
 internal import CLibUV
 internal import CReactor
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#elseif canImport(Darwin)
+internal import Darwin
+#endif
 
 /// Accepts for a `Listener` on a real socket.
+@safe
 final class ListenerHandle: HandleBox, LiveHandle {
     private var listener: Listener?
     /// The listening socket, which libuv only watches and which is closed here.
@@ -19,6 +27,11 @@ final class ListenerHandle: HandleBox, LiveHandle {
     private var isWatching = false
     private var retry: Scheduled?
     private var retryDelay = ListenerHandle.firstRetry
+    // SAFETY: allocated in `init`, freed in `deinit`; written by `accept` alone.
+    private let peer: UnsafeMutablePointer<sockaddr_storage>
+    private var peerLength: CInt = 0
+    /// Whether a client is being taken over, whose address that is.
+    private var isAccepting = false
 
     private static let firstRetry = Duration.milliseconds(5)
     private static let longestRetry = Duration.seconds(1)
@@ -41,6 +54,8 @@ final class ListenerHandle: HandleBox, LiveHandle {
     init(_ listener: Listener, _ socket: ListeningSocket) throws(SystemError) {
         self.socket = socket
         self.listener = listener
+        unsafe peer = .allocate(capacity: 1)
+        unsafe peer.initialize(to: sockaddr_storage())
         let loop = unsafe listener.core.raw
         unsafe try super.init(UV_POLL, on: listener.core, "uv_poll_init") {
             unsafe uv_poll_init(loop, $0.assumingMemoryBound(to: uv_poll_t.self), socket.descriptor)
@@ -58,6 +73,16 @@ final class ListenerHandle: HandleBox, LiveHandle {
 
     /// The socket's descriptor, which is closed here alone.
     var descriptor: CInt { socket.descriptor }
+
+    deinit { unsafe peer.deallocate() }
+
+    /// Both ends' addresses of the client that is being taken over, which cost no call that way; nil if there is none.
+    var acceptedAddresses: StreamChannel.Addresses? {
+        guard isAccepting, let listener else { return nil }
+        let remote = unsafe UnsafeMutableRawPointer(peer).assumingMemoryBound(to: sockaddr.self)
+        guard let remote = unsafe SocketAddress(remote, length: Int(peerLength)) else { return nil }
+        return StreamChannel.Addresses(local: listener.localAddress, remote: remote)
+    }
 
     private var poll: UnsafeMutablePointer<uv_poll_t> { unsafe raw.assumingMemoryBound(to: uv_poll_t.self) }
 
@@ -97,11 +122,16 @@ final class ListenerHandle: HandleBox, LiveHandle {
             // Accepting calls users' code, which may close the listener.
             guard let listener, isWatching else { return }
             guard listener.mayAccept() else { return stopWatching() }
-            let descriptor = creactor_accept(socket.descriptor)
+            peerLength = CInt(MemoryLayout<sockaddr_storage>.size)
+            let descriptor = unsafe creactor_accept(socket.descriptor, peer, &peerLength)
             if descriptor == -EAGAIN { return listener.foundNobody() }
             do throws(SystemError) {
                 if descriptor < 0 { throw SystemError(status: descriptor, call: "accept") }
-                if !listener.gaveAway(descriptor) { try Self.adopt(descriptor, for: listener) }
+                if !listener.gaveAway(descriptor) {
+                    isAccepting = true
+                    defer { isAccepting = false }
+                    try Self.adopt(descriptor, for: listener)
+                }
                 retryDelay = Self.firstRetry
             } catch {
                 return pause(error)

@@ -113,6 +113,15 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
 
     var unixName: UnixName? { if case .unix(let name) = storage { name } else { nil } }
 
+    /// Whether it stands for all addresses of the machine.
+    var isUnspecified: Bool {
+        switch storage {
+        case .v4(let bytes): bytes == 0
+        case .v6(let first, let second, _): first == 0 && second == 0
+        case .unix: false
+        }
+    }
+
     /// Reads a C structure, of which `length` bytes are the address: for a Unix socket that says where its name ends.
     init?(_ address: UnsafePointer<sockaddr>, length: Int = .max) {
         // SAFETY: the caller passes a structure as large as its family says, or as `length`.

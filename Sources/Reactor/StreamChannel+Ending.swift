@@ -19,6 +19,8 @@ extension StreamChannel {
 
     /// Whether an error is the loss of this connection, as opposed to a fault of the code that uses it.
     package func isOwnLoss(_ error: any Error) -> Bool {
+        // Mostly the very object, which asking for its type takes a microsecond to find out.
+        if let loss = transport?.failure, ErrorIdentity(loss) == ErrorIdentity(error) { return true }
         if let error = error as? StreamError { return error == .closed }
         if let error = error as? LoopError { return (failure ?? transport?.failure) as? LoopError == error }
         guard let error = error as? SystemError, let loss = failure ?? transport?.failure else { return false }
@@ -77,5 +79,20 @@ extension StreamChannel {
     package func abort() {
         transport?.abort()
         arrival.wakeHere()
+    }
+}
+
+/// Which error it is, and not what it says: copies of one are the same.
+private struct ErrorIdentity: Equatable {
+    private let reference: UInt
+
+    private struct Box {
+        let error: any Error
+    }
+
+    init(_ error: any Error) {
+        // SAFETY: an error is one reference, which is compared and not followed. In a box, as a generic function is given what
+        // an `any` holds.
+        reference = unsafe unsafeBitCast(Box(error: error), to: UInt.self)
     }
 }

@@ -26,7 +26,6 @@ package final class StreamChannel: Receiver, StreamProtocol {
     final class Rare {
         fileprivate var writers: [Writer] = []
         var closers: [Park] = []
-        fileprivate var failure: (any Error)?
         var streams = StreamPair()
         /// Whether a writer was used after the end was sent.
         var writesAfterEnd = false
@@ -72,8 +71,8 @@ package final class StreamChannel: Receiver, StreamProtocol {
         return all
     }
 
-    /// What the connection broke with.
-    var failure: (any Error)? { rare?.failure }
+    /// What the connection broke with, when it is gone.
+    var failure: (any Error)? { lost ? heldTransport?.failure : nil }
 
     /// Both ends.
     struct Addresses {
@@ -81,9 +80,9 @@ package final class StreamChannel: Receiver, StreamProtocol {
         var remote: SocketAddress?
     }
 
-    /// Asks for the addresses while there are some.
+    /// Asks for the addresses while there are some, if they are not known.
     func keepAddresses() {
-        if let transport = heldTransport { addresses = transport.currentAddresses }
+        if addresses.remote == nil, let transport = heldTransport { addresses = transport.currentAddresses }
     }
 
     override var remoteAddress: SocketAddress? { addresses.remote }
@@ -97,7 +96,7 @@ package final class StreamChannel: Receiver, StreamProtocol {
     package var isLost: Bool { lost }
 
     /// Where it is in its server's list.
-    package var place: Int {
+    var place: Int {
         get { Int(position) }
         set { position = Int32(truncatingIfNeeded: newValue) }
     }
@@ -106,6 +105,7 @@ package final class StreamChannel: Receiver, StreamProtocol {
 
     package func connectionMade(_ transport: StreamTransport, on loop: isolated EventLoop) {
         heldTransport = transport
+        if let accepted = transport.acceptedAddresses { addresses = accepted }
         // The ends of a pipe have one direction.
         isAtEnd = transport.readingEnd == .reached
         endSent = transport.writingEnd == .sent
@@ -128,7 +128,6 @@ package final class StreamChannel: Receiver, StreamProtocol {
     package func connectionLost(_ transport: StreamTransport, error: (any Error)?, on loop: isolated EventLoop) {
         lost = true
         unsafe hotTransport = nil
-        if let error { made().failure = error }
         arrival.wakeHere()
         guard let rare else { return }
         for writer in rare.writers { writer.park.wake() }
@@ -160,6 +159,13 @@ package final class StreamChannel: Receiver, StreamProtocol {
         try arrival.beginWait()
         transport.resumeReading()
         return .waits
+    }
+
+    /// What there is to read without a wait; nil if it takes one.
+    @inline(never)
+    func readAtOnce() throws -> Reading? {
+        guard arrived != nil || isAtEnd || lost else { return nil }
+        return try beginRead()
     }
 
     /// Begins a wait for bytes in the simplest case: nothing has happened yet to an open connection, and the task that

@@ -54,14 +54,29 @@ public final class StreamTransport {
     /// Shared with other connections of the same options.
     private(set) var limits: StreamLimits
     /// What few connections have: see `StreamExtras`.
-    private var extras: StreamExtras?
-    var driver = StreamDriver.none {
-        didSet { keepDescriptor() }
+    private var extras: StreamExtras? {
+        get { unsafe heldExtras }
+        set { unsafe heldExtras = newValue }
     }
+    var driver: StreamDriver {
+        get { unsafe heldDriver }
+        set {
+            unsafe heldDriver = newValue
+            keepDescriptor()
+        }
+    }
+    // SAFETY: a check of exclusivity at run time would find nothing in these: the loop's thread alone uses them, and they are
+    // only ever replaced.
+    @exclusivity(unchecked) private var heldExtras: StreamExtras?
+    @exclusivity(unchecked) private var heldDriver = StreamDriver.none
+    @exclusivity(unchecked) private var heldListener: Listener?
     private(set) var receiver: Receiver?
     // SAFETY: the same object, not counted: used only while `receiver` holds it.
     private(set) var hotReceiver: Unmanaged<Receiver>?
-    private var listener: Listener?
+    private var listener: Listener? {
+        get { unsafe heldListener }
+        set { unsafe heldListener = newValue }
+    }
     /// What waits to be sent; nil as long as nothing ever has.
     var queue: WriteQueue?
     /// A number that no other connection of this loop has, in the order in which they were made.
@@ -89,7 +104,7 @@ public final class StreamTransport {
     init(core: LoopCore, limits: StreamLimits, listener: Listener?) {
         self.core = core
         self.limits = limits
-        self.listener = listener
+        unsafe heldListener = listener
         number = core.nextConnectionNumber()
     }
 
@@ -123,6 +138,12 @@ public final class StreamTransport {
     var currentAddresses: StreamChannel.Addresses {
         StreamChannel.Addresses(local: driver.address(remote: false), remote: driver.address(remote: true))
     }
+
+    /// Both addresses, while the connection is being accepted, if its listener knows them.
+    var acceptedAddresses: StreamChannel.Addresses? { listener?.acceptedAddresses }
+
+    /// The peer's address as far as it is known, for an error: a connection that broke has none any more.
+    var knownRemoteAddress: SocketAddress? { extras?.remoteAddress ?? receiver?.remoteAddress }
 
     func withExtras(_ change: (StreamExtras) -> Void) {
         let all = extras ?? StreamExtras()

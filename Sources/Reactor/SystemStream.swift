@@ -99,7 +99,9 @@ final class SystemStream: HandleBox, LiveHandle {
         } else if status == UV_EOF.rawValue {
             if unsafe buffer?.pointee.base == nil { readAgain() } else { transport?.didReachEnd() }
         } else {
-            transport?.didFailReading(SystemError(status: status, call: "read", address: transport?.remoteAddress))
+            // Which tells the peer nothing that it does not know.
+            if status == UV_ECONNRESET.rawValue { wasReset = true }
+            transport?.didFailReading(SystemError(status: status, call: "read", address: transport?.knownRemoteAddress))
         }
     }
 
@@ -206,7 +208,7 @@ final class SystemStream: HandleBox, LiveHandle {
     func close(reset: Bool) {
         // From here on the number may be another's.
         guard phase == .open else { return }
-        if reset && streamKind == .tcp {
+        if reset && streamKind == .tcp && !wasReset {
             // Not `uv_tcp_close_reset`, which refuses once the end of the stream is on its way.
             _ = creactor_linger_zero(descriptor)
         }

@@ -128,7 +128,14 @@ extension TCPConnection: AsyncSequence {
     func takeArrived() -> Bytes? { isHere ? unsafe hot._withUnsafeGuaranteedRef { $0.takeArrived() } : nil }
 
     @usableFromInline
-    func readSlowly() async throws -> Bytes? { try await read(on: loop) }
+    func readSlowly() async throws -> Bytes? {
+        // The end, or what the connection broke with, is mostly known here.
+        guard isHere, let reading = try unsafe hot._withUnsafeGuaranteedRef({ try $0.readAtOnce() }) else {
+            return try await read(on: loop)
+        }
+        if case .bytes(let bytes) = reading { return bytes }
+        return nil
+    }
 
     private func read(on loop: isolated EventLoop) async throws -> Bytes? {
         try await channel(on: loop).read(on: loop)

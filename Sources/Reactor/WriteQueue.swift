@@ -12,7 +12,8 @@ final class WriteQueue {
     /// How many buffers one request carries at most; the system's limit is `IOV_MAX`, 1,024.
     static var mostBuffers: Int { 64 }
 
-    private var waiting: [Bytes] = []
+    // SAFETY: the loop's thread alone uses it; a check of exclusivity at run time would find nothing.
+    @exclusivity(unchecked) private var waiting: [Bytes] = []
     private var head = 0
     private var bytesInFlight = 0
     /// How many bytes were ever appended, and how many of those were sent.
@@ -23,7 +24,7 @@ final class WriteQueue {
     private(set) var byteCount = 0
 
     /// How many places for pieces are in use, sent ones that were not swept out yet included.
-    var placeCount: Int { waiting.count }
+    var placeCount: Int { unsafe waiting.count }
 
     /// Whether a request is under way.
     private(set) var isSending = false
@@ -48,7 +49,7 @@ final class WriteQueue {
     }
 
     /// Appends a piece that was counted before.
-    func push(_ bytes: Bytes) { waiting.append(bytes) }
+    func push(_ bytes: Bytes) { unsafe waiting.append(bytes) }
 
     func count(_ bytes: Int) {
         byteCount += bytes
@@ -56,15 +57,15 @@ final class WriteQueue {
     }
 
     /// Whether nothing waits but what is gathered.
-    var hasOnlyRun: Bool { head == waiting.count }
+    var hasOnlyRun: Bool { unsafe head == waiting.count }
 
     /// The piece that waits, if it is all that does.
-    var onlyPiece: Bytes? { waiting.count - head == 1 && runStart == runEnd ? waiting[head] : nil }
+    var onlyPiece: Bytes? { unsafe waiting.count - head == 1 && runStart == runEnd ? waiting[head] : nil }
 
     /// The first pieces that wait, as many as one call takes.
     var unsent: ArraySlice<Bytes> {
         seal()
-        return waiting[head...].prefix(Self.mostBuffers)
+        return unsafe waiting[head...].prefix(Self.mostBuffers)
     }
 
     /// The system has taken so many of the first bytes that wait, outside of a request.
@@ -72,14 +73,14 @@ final class WriteQueue {
         byteCount -= bytes
         sentTotal &+= UInt64(bytes)
         var rest = bytes
-        while rest > 0 && head < waiting.count {
-            let first = waiting[head]
+        while unsafe rest > 0 && head < waiting.count {
+            let first = unsafe waiting[head]
             if first.count > rest {
-                waiting[head] = first[(first.startIndex + rest)...]
+                unsafe waiting[head] = first[(first.startIndex + rest)...]
                 return
             }
             rest -= first.count
-            waiting[head] = Bytes()
+            unsafe waiting[head] = Bytes()
             head += 1
         }
         runStart += rest
@@ -88,24 +89,24 @@ final class WriteQueue {
 
     /// Changes the pieces that wait to others with the same bytes.
     func replaceWaiting(_ change: (Bytes) -> Bytes) {
-        for place in head..<waiting.count { waiting[place] = change(waiting[place]) }
+        for place in unsafe head..<waiting.count { unsafe waiting[place] = change(waiting[place]) }
     }
 
     /// Takes what the next request carries; nil if one is under way or nothing waits.
     func next() -> [Bytes]? {
         seal()
-        guard !isSending && head < waiting.count else { return nil }
+        guard unsafe !isSending && head < waiting.count else { return nil }
         var request: [Bytes] = []
-        while head < waiting.count && bytesInFlight < Self.largestRequest && request.count < Self.mostBuffers {
+        while unsafe head < waiting.count && bytesInFlight < Self.largestRequest && request.count < Self.mostBuffers {
             let room = Self.largestRequest - bytesInFlight
-            let first = waiting[head]
+            let first = unsafe waiting[head]
             if first.count > room {
                 request.append(first[first.startIndex..<first.startIndex + room])
-                waiting[head] = first[(first.startIndex + room)...]
+                unsafe waiting[head] = first[(first.startIndex + room)...]
                 bytesInFlight += room
             } else {
                 request.append(first)
-                waiting[head] = Bytes()
+                unsafe waiting[head] = Bytes()
                 head += 1
                 bytesInFlight += first.count
             }
@@ -117,12 +118,12 @@ final class WriteQueue {
 
     private func sweep() {
         if head == 0 { return }
-        if head == waiting.count {
-            waiting.removeAll(keepingCapacity: true)
+        if unsafe head == waiting.count {
+            unsafe waiting.removeAll(keepingCapacity: true)
             head = 0
-        } else if head > Self.mostBuffers && head * 2 > waiting.count {
+        } else if unsafe head > Self.mostBuffers && head * 2 > waiting.count {
             // A queue that is never empty must not keep what it has sent.
-            waiting.removeSubrange(..<head)
+            unsafe waiting.removeSubrange(..<head)
             head = 0
         }
     }
@@ -143,7 +144,7 @@ final class WriteQueue {
     ///
     /// A request that is under way is no longer counted.
     func dropAll() {
-        waiting = []
+        unsafe waiting = []
         head = 0
         byteCount = 0
         bytesInFlight = 0

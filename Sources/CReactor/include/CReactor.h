@@ -163,8 +163,9 @@ int creactor_set_more_tcp_options(
 /// Listens. Returns 0 or a negative errno value.
 int creactor_listen(int descriptor, int backlog);
 /// Accepts a connection, non-blocking and close-on-exec. Returns its descriptor, or a negative errno value; -EAGAIN if
-/// nobody waits. Clients that gave up before they were accepted are passed over.
-int creactor_accept(int descriptor);
+/// nobody waits. Clients that gave up before they were accepted are passed over. The address, if it is not NULL, becomes
+/// the client's, and `length`, which says how much room it has, its size.
+int creactor_accept(int descriptor, void *address, int *length);
 /// The socket's own address. Returns 0 or a negative errno value.
 int creactor_socket_name(int descriptor, void *address, int *length);
 /// A new socket for listening, bound to the address, with SO_REUSEADDR if asked for and, for IPv6, IPV6_V6ONLY; close-on-exec and

@@ -104,7 +104,7 @@ enum SocketCalls {
     }
 
     static func accept(_ descriptor: CInt) throws(SystemError) -> CInt? {
-        try count(Int(creactor_accept(descriptor)), "accept").map { CInt($0) }
+        try count(Int(creactor_accept(descriptor, nil, nil)), "accept").map { CInt($0) }
     }
 
     /// Sends from a file; nil if the call would have to wait.
