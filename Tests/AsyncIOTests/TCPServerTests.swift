@@ -121,7 +121,9 @@ extension AsyncIOTests {
         }
 
         @Test(arguments: Driver.allCases)
-        func `a handler is a child of the task that serves, with its task-local values`(driver: Driver) async throws {
+        func `a handler is a child of the task that serves, with its task-local values, behaviour 49`(driver: Driver)
+            async throws
+        {
             try await onNetwork(driver) { loop in
                 let seen = Recorder<String>()
                 let server = try await TCPServer.listen(host: "127.0.0.1", port: 0)

@@ -39,7 +39,7 @@ extension ReactorTests {
             #expect(order.all == [true, true, true])
         }
 
-        @Test func `a signal from another thread wakes a loop that sleeps`() throws {
+        @Test func `a signal from another thread wakes a loop that sleeps, behaviour 130`() throws {
             let order = Recorder<String>()
             let workers = Recorder<Worker>()
             try withLoop(.real) { loop in
@@ -62,7 +62,9 @@ extension ReactorTests {
             #expect(order.all == ["signal"])
         }
 
-        @Test func `a signal that comes while the loop does not run is delivered by its next run`() throws {
+        @Test func `a signal that comes while the loop does not run is delivered by its next run, behaviour 130`()
+            throws
+        {
             let order = Recorder<String>()
             try withLoop { loop in
                 try loop.assumeIsolated { loop in

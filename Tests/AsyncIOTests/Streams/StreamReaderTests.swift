@@ -87,6 +87,31 @@ extension AsyncIOTests {
             }
         }
 
+        @Test(arguments: [1, 3, 64])
+        func `the limit is exact, and what was too long stays until it is read, behaviour 116`(
+            _ largest: Int
+        ) async throws {
+            let pieces = "1234567;12345678;rest;".utf8.chunks(largest)
+            try await onLoop { _ in
+                let reader = StreamReader(Pieces(pieces), limit: 7)
+                let fits = try await reader.readUntil(";")
+                #expect(fits == "1234567;")
+                for _ in 0..<2 {
+                    let error = await failure { try await reader.readUntil(";") }
+                    guard case .limitExceeded(let consumed)? = error as? StreamError else {
+                        Issue.record("\(String(describing: error))")
+                        return
+                    }
+                    // As far as it had looked: what lies before the separator, or as much as had come without one.
+                    #expect(consumed == 8)
+                }
+                let long = try await reader.read(exactly: 9)
+                #expect(long == "12345678;")
+                let rest = try await reader.readUntil(";")
+                #expect(rest == "rest;")
+            }
+        }
+
         @Test func `a limit can be changed, and what was too long then read`() async throws {
             try await onLoop { _ in
                 let reader = StreamReader(Pieces(["123456;"]), limit: 3)

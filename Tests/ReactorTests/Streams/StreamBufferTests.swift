@@ -76,7 +76,7 @@ extension ReactorTests {
             #expect(buffer.capacity == 0, "so much is not kept")
         }
 
-        @Test func `separators are found wherever the pieces are cut, and nobody looks twice`() {
+        @Test func `separators are found wherever the pieces are cut, and nobody looks twice, behaviour 117`() {
             let text = "aab|ab|aaab|x||aab|"
             let separators = Separators(["aab|", "||"])
             for cut in 1..<text.utf8.count {

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -55,12 +56,18 @@
     X(connect, ECONNREFUSED, ENETUNREACH)                                                                                 \
     X(setsockopt, EINVAL, ENOMEM)                                                                                         \
     X(getsockname, ENOBUFS, 0)                                                                                            \
+    X(getpeername, ENOTCONN, 0)                                                                                           \
+    X(sendfile, EAGAIN, EIO)                                                                                              \
+    X(sendfile_short, TORTURE_SHORT, 0)                                                                                   \
+    X(pipe2, EMFILE, 0)                                                                                                   \
     X(send, EAGAIN, ECONNRESET)                                                                                           \
     X(send_short, TORTURE_SHORT, 0)                                                                                       \
     X(send_full, ENOBUFS, EINTR)                                                                                          \
     X(read, ECONNRESET, EINTR)                                                                                            \
     X(read_again, EAGAIN, ETIMEDOUT)                                                                                      \
     X(read_short, TORTURE_SHORT, 0)                                                                                       \
+    X(recv, EAGAIN, ECONNRESET)                                                                                           \
+    X(recv_short, TORTURE_SHORT, 0)                                                                                       \
     X(write, EAGAIN, EPIPE)                                                                                               \
     X(write_short, TORTURE_SHORT, 0)                                                                                      \
     X(sendmsg, EAGAIN, EPIPE)                                                                                             \
@@ -192,6 +199,8 @@ LIBC(int, accept4, (int fd, struct sockaddr *address, socklen_t *length, int fla
 LIBC(int, connect, (int fd, const struct sockaddr *address, socklen_t length), (fd, address, length))
 LIBC(int, setsockopt, (int fd, int level, int name, const void *value, socklen_t length), (fd, level, name, value, length))
 LIBC(int, getsockname, (int fd, struct sockaddr *address, socklen_t *length), (fd, address, length))
+LIBC(int, getpeername, (int fd, struct sockaddr *address, socklen_t *length), (fd, address, length))
+LIBC(int, pipe2, (int ends[2], int flags), (ends, flags))
 LIBC(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags), (fd, message, flags))
 LIBC(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags), (fd, message, flags))
 LIBC(int, shutdown, (int fd, int how_much), (fd, how_much))
@@ -235,6 +244,16 @@ ssize_t read(int fd, void *bytes, size_t count) {
     return real(fd, bytes, how == TORTURE_SHORT && count > 1 ? 1 : count);
 }
 
+ssize_t recv(int fd, void *bytes, size_t count, int flags) {
+    REAL(recv);
+    int how = hit_any(fd, KIND_recv, KIND_recv_short, KIND_recv);
+    if (how > 0) {
+        errno = how;
+        return -1;
+    }
+    return real(fd, bytes, how == TORTURE_SHORT && count > 1 ? 1 : count, flags);
+}
+
 ssize_t write(int fd, const void *bytes, size_t count) {
     REAL(write);
     int how = hit_any(fd, KIND_write, KIND_write_short, KIND_write);
@@ -255,6 +274,16 @@ ssize_t writev(int fd, const struct iovec *parts, int count) {
     if (how != TORTURE_SHORT || parts[0].iov_len < 2) return real(fd, parts, count);
     struct iovec first = {parts[0].iov_base, 1};
     return real(fd, &first, 1);
+}
+
+ssize_t sendfile(int fd, int file, off_t *place, size_t count) {
+    REAL(sendfile);
+    int how = hit_any(fd, KIND_sendfile, KIND_sendfile_short, KIND_sendfile);
+    if (how > 0) {
+        errno = how;
+        return -1;
+    }
+    return real(fd, file, place, how == TORTURE_SHORT && count > 1 ? 1 : count);
 }
 
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*body)(void *), void *context) {

@@ -73,10 +73,13 @@ struct Attempt {
     private func isAllowed(_ error: any Error) -> Bool {
         guard let plan else { return false }
         if let error = error as? ConnectError { return error.attempts.allSatisfy { isAllowed($0.error) } }
+        if let error = error as? PartialSendError { return isAllowed(error.reason) }
         if let error = error as? SystemError {
             return [plan.code, .connectionReset, .brokenPipe, .notConnected].contains(error.code)
         }
         if error is Scenario.EarlyEnd { return true }
+        // libuv asks for the peer's name to find out whether the socket is connected.
+        if plan.name == "getpeername", (error as? DatagramError) == .noAddress { return true }
         return (error as? StreamError) == .closed
     }
 

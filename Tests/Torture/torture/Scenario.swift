@@ -15,6 +15,8 @@ struct Scenario {
         Scenario(name: "lines on a Unix socket") { findings in try await lines(findings) },
         Scenario(name: "datagrams") { findings in try await datagrams(findings) },
         Scenario(name: "a pipe") { findings in try await pipe(findings) },
+        Scenario(name: "a file") { findings in try await file(findings) },
+        Scenario(name: "socket calls and a signal") { findings in try await socketCalls(findings) },
         Scenario(name: "threads and timers") { findings in try await threadsAndTimers(findings) },
     ]
 
@@ -131,7 +133,86 @@ struct Scenario {
         writer.abort()
     }
 
-    /// Wake-ups from other threads, timers, signals, and a connection that nobody answers.
+    /// A file over a connection, by the system's own call where that works.
+    @MainActor
+    private static func file(_ findings: Findings) async throws {
+        let path = NSTemporaryDirectory() + "torture-\(ProcessInfo.processInfo.processIdentifier).file"
+        try Data(repeating: 7, count: 300_000).write(to: URL(filePath: path))
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let server = try await TCPServer.listen(host: "127.0.0.1", port: 0)
+        let serving = AsyncIO.spawn {
+            try await server.serve { connection in
+                do { _ = try await connection.sendFile(path: path) } catch { findings.note(error: error) }
+            }
+        }
+        do {
+            try await TCPConnection.withConnection(host: "127.0.0.1", port: server.port) { connection in
+                var count = 0
+                while let bytes = try await connection.read() { count += bytes.count }
+                guard count == 300_000 else { throw EarlyEnd() }
+            }
+        } catch {
+            findings.note(error: error)
+        }
+        server.close()
+        await server.drain(within: .seconds(2))
+        try await serving.value
+    }
+
+    /// A server and a client of socket calls, and a signal that the loop watches.
+    @MainActor
+    private static func socketCalls(_ findings: Findings) async throws {
+        let loop = EventLoop.current!
+        let listener = try await socket(on: loop)
+        defer { listener.close() }
+        try await listener.bind(to: try SocketAddress(host: "127.0.0.1", port: 0))
+        try await listener.listen()
+        // A socket whose address the system does not tell has none.
+        guard let address = await listener.localAddress else { throw EarlyEnd() }
+        let serving = AsyncIO.spawn {
+            // Who waits to be accepted hears of a failure that way.
+            defer { listener.close() }
+            let accepted = try await listener.accept()
+            defer { accepted.close() }
+            while true {
+                let bytes = try await accepted.receive()
+                if bytes.isEmpty { return }
+                try await accepted.sendAll(bytes)
+            }
+        }
+        do {
+            let client = try await socket(on: loop)
+            defer { client.close() }
+            try await client.connect(to: address)
+            try await client.sendAll("over there")
+            var received = ""
+            while received.count < 10 {
+                let bytes = try await client.receive()
+                if bytes.isEmpty { throw EarlyEnd() }
+                received += String(decoding: bytes, as: UTF8.self)
+            }
+        } catch {
+            findings.note(error: error)
+            serving.cancel()
+        }
+        do { try await serving.value } catch { if !(error is CancellationError) { findings.note(error: error) } }
+
+        try await waitForSignal(on: loop)
+    }
+
+    private static func socket(on loop: isolated EventLoop) throws -> RawSocket {
+        try RawSocket(.ipv4, .stream, on: loop)
+    }
+
+    private static func waitForSignal(on loop: isolated EventLoop) async throws {
+        let arrived = AsyncEvent()
+        let watcher = try loop.onSignal(.user1) { arrived.set() }
+        defer { watcher.cancel() }
+        raise(SIGUSR1)
+        try await arrived.wait()
+    }
+
+    /// Wake-ups from other threads, timers, and a loop of its own.
     @MainActor
     private static func threadsAndTimers(_ findings: Findings) async throws {
         let loop = EventLoop.current!
