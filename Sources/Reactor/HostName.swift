@@ -27,15 +27,18 @@ public enum ResolverError: Error, Hashable, Sendable, CustomStringConvertible {
 enum HostName {
     /// How many bytes a name has at most, without a dot at its end.
     private static let mostBytes = 253
+    /// What separates labels.
+    private static let dots = Array(".。．｡".unicodeScalars)
 
     /// A name in the form in which it is looked up.
     static func ascii(_ host: String) throws(ResolverError) -> String {
         if host.utf8.contains(0) { throw .notAName(host, reason: "it contains a zero byte") }
         var name = host
         if !host.utf8.allSatisfy({ $0 < 0x80 }) {
-            let labels = host.split(omittingEmptySubsequences: false) { ".。．｡".contains($0) }
+            // By scalars: a dot with an accent on it is a dot, which must not come to stand inside of a label.
+            let labels = host.unicodeScalars.split(omittingEmptySubsequences: false) { dots.contains($0) }
             var converted: [String] = []
-            for label in labels { converted.append(try ascii(label, of: host)) }
+            for label in labels { converted.append(try ascii(Substring(label), of: host)) }
             name = converted.joined(separator: ".")
         }
         let count = name.utf8.count - (name.hasSuffix(".") ? 1 : 0)

@@ -19,6 +19,7 @@ extension ReactorTests {
             ("почемужеонинеговорятпорусски", "xn--b1abfaaepdrnnbgefbadotcwatmq2g4l"),
             ("3年b組金八先生", "xn--3b-ww4c5e180e575a65lsy2b"),
             ("☃.net.", "xn--n3h.net."),
+            ("a.\u{301}b", "a.xn--b-wbb"),
             ("", ""),
         ])
         func `names are written in ASCII as the RFC has it`(name: String, ascii: String) throws {

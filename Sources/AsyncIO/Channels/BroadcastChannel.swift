@@ -127,7 +127,8 @@ public final class BroadcastChannel<Element> {
     public func close() {
         isClosed = true
         senders.wakeAll()
-        for place in places { place.line.wakeAll() }
+        // Where a task was woken for an element, it wakes the next when it runs, and the last of them all others.
+        for place in places where place.promised == 0 { place.line.wakeAll() }
     }
 
     private var mustWait: Bool {
@@ -141,7 +142,10 @@ public final class BroadcastChannel<Element> {
         if places.isEmpty { return 0 }
         while count >= capacity { removeFirst() }
         slots.append(Slot(element: element, awaitedBy: places.count))
-        for place in places where place.line.wakeFirst() { place.promised += 1 }
+        // Not for what took the place of an element that was dropped, and promised: who is woken finds something.
+        for place in places where available(to: place) > place.promised && place.line.wakeFirst() {
+            place.promised += 1
+        }
         return places.count
     }
 

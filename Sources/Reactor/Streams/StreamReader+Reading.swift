@@ -42,9 +42,13 @@ extension StreamReader {
         if let bytes = takeUnread() { buffer.receive(bytes) }
         while true {
             do {
-                if let bytes = try request.take(from: buffer, limit) { return bytes }
+                if let bytes = try request.take(from: buffer, limit) {
+                    // Whoever reads the end of the long line has read the rest of it.
+                    if isSkippingLine, bytes.contains(UInt8(ascii: "\n")) { isSkippingLine = false }
+                    return bytes
+                }
             } catch {
-                isSkippingLine = request.leavesLineOpen
+                if let isOpen = request.leavesLineOpen { isSkippingLine = isOpen }
                 throw error
             }
             buffer.settle(expecting: request.expected)

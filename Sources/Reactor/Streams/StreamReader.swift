@@ -39,10 +39,18 @@ public final class StreamReader {
 
     /// What a read puts together; it holds bytes only while one is under way.
     let buffer = StreamBuffer()
+    /// What keeps reads from the fast way: bits, so that it is one comparison.
+    private var obstacles: UInt8 = 0
     /// Whether a read is under way that has not found all in one piece.
-    var isBusy = false
+    var isBusy: Bool {
+        get { obstacles & 1 != 0 }
+        set { obstacles = newValue ? obstacles | 1 : obstacles & ~1 }
+    }
     /// Whether the rest of a line is to be dropped, whose beginning was too long for ``readTextLine()``.
-    var isSkippingLine = false
+    var isSkippingLine: Bool {
+        get { obstacles & 2 != 0 }
+        set { obstacles = newValue ? obstacles | 2 : obstacles & ~2 }
+    }
 
     /// How long a line, or what stands before a separator, may be in bytes, the separator not counted.
     ///
@@ -232,7 +240,7 @@ extension StreamReader {
     /// Begins a wait in the simplest case: over a connection, in its handler, with nothing there.
     @usableFromInline
     func beginWait() -> Bool {
-        guard isHere, !isBusy, let hot = unsafe hot else { return false }
+        guard isHere, obstacles == 0, let hot = unsafe hot else { return false }
         return unsafe hot._withUnsafeGuaranteedRef { $0.beginWaitForBytes() }
     }
 
@@ -254,21 +262,21 @@ extension StreamReader {
     /// The next line, if all of it is there and nothing is amiss.
     @usableFromInline
     func takeHeldLine() -> Bytes? {
-        guard isHere, !isBusy, let hot = unsafe hot else { return nil }
+        guard isHere, obstacles == 0, let hot = unsafe hot else { return nil }
         return unsafe hot._withUnsafeGuaranteedRef { $0.takeLine(limit) }
     }
 
     /// What is there, if nothing is amiss.
     @usableFromInline
     func takeHeld() -> Bytes? {
-        guard isHere, !isBusy, let hot = unsafe hot else { return nil }
+        guard isHere, obstacles == 0, let hot = unsafe hot else { return nil }
         return unsafe hot._withUnsafeGuaranteedRef { $0.takeAll() }
     }
 
     /// So many bytes, if they are there and nothing is amiss.
     @usableFromInline
     func takeHeld(_ count: Int) -> Bytes? {
-        guard count > 0, isHere, !isBusy, let hot = unsafe hot else { return nil }
+        guard count > 0, isHere, obstacles == 0, let hot = unsafe hot else { return nil }
         return unsafe hot._withUnsafeGuaranteedRef { $0.take(count) }
     }
 }

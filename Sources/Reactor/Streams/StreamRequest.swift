@@ -22,8 +22,9 @@ struct StreamRequest {
     let kind: Kind
     /// In so many bytes no separator begins.
     private var searched = 0
-    /// Whether a line was dropped whose end has not come, and which is to be dropped as well.
-    private(set) var leavesLineOpen = false
+    /// Whether the rest of a line that was dropped is to be dropped as well, whose end has not come; nil if this read has
+    /// nothing to say about it.
+    private(set) var leavesLineOpen: Bool?
 
     init(_ kind: Kind) { self.kind = kind }
 
@@ -84,9 +85,10 @@ struct StreamRequest {
         } catch {
             if let end = buffer.find(.newline, from: 0)?.upperBound {
                 _ = buffer.take(end)
+                leavesLineOpen = false
             } else {
                 buffer.removeAll()
-                leavesLineOpen = isText
+                if isText { leavesLineOpen = true }
             }
             throw .lineTooLong(limit: limit)
         }

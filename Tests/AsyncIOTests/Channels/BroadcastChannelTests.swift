@@ -195,6 +195,30 @@ extension AsyncIOTests {
             )
         }
 
+        @Test func `with dropping, tasks that share a subscription keep their places in line`() async throws {
+            try await onLoop { loop in
+                let channel = BroadcastChannel<Int>(capacity: 1, overflow: .dropOldest)
+                let subscription = channel.subscribe()
+                var tasks: [LoopTask<Int?>] = []
+                for number in 0..<4 {
+                    if number == 3 { for element in 1...3 { try await channel.send(element) } }
+                    let task = spawn(eager: true) {
+                        _ = loop
+                        return try await subscription.receive()
+                    }
+                    tasks.append(task)
+                }
+                await settle()
+                for element in 4...5 {
+                    try await channel.send(element)
+                    await settle()
+                }
+                var ends: [String] = []
+                for task in tasks { ends.append(await end(of: task)) }
+                #expect(ends == ["missed 2", "3", "4", "5"])
+            }
+        }
+
         @Test func `a loop that was told that it missed something can be begun again`() async throws {
             let got = Recorder<String>()
             try await onLoop { loop in

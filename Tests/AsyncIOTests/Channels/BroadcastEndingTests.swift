@@ -41,6 +41,30 @@ extension AsyncIOTests {
             }
         }
 
+        @Test func `who waited when the channel was closed gets what is left before who comes then`() async throws {
+            try await onLoop { loop in
+                let channel = BroadcastChannel<Int>()
+                let subscription = channel.subscribe()
+                let first = spawn(eager: true) {
+                    _ = loop
+                    return try await subscription.receive()
+                }
+                try await channel.send(1)
+                try await channel.send(2)
+                let second = spawn(eager: true) {
+                    _ = loop
+                    return try await subscription.receive()
+                }
+                let third = spawn {
+                    _ = loop
+                    return try await subscription.receive()
+                }
+                channel.close()
+                let ends = [await end(of: first), await end(of: second), await end(of: third)]
+                #expect(ends == ["1", "2", "end"])
+            }
+        }
+
         @Test func `a subscription that is cancelled ends for all who wait, and lets go what it had`() async throws {
             try await onLoop { loop in
                 let channel = BroadcastChannel<Int>()

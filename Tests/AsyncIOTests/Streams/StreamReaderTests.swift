@@ -160,6 +160,29 @@ extension AsyncIOTests {
             }
         }
 
+        @Test func `of a line that was too long only its own rest is dropped, whoever reads its end`() async throws {
+            try await onLoop { _ in
+                let reader = StreamReader(Pieces(["1234", "56\nab\ncd\n"]), limit: 3)
+                let error = await failure { try await reader.readTextLine() }
+                #expect(error as? StreamError == .lineTooLong(limit: 3))
+                let rest = try await reader.readLine()
+                let next = try await reader.readTextLine()
+                #expect(rest == "56\n" && next == "ab")
+            }
+        }
+
+        @Test func `the rest of a line that was too long is dropped also after a read that fails`() async throws {
+            try await onLoop { _ in
+                let reader = StreamReader(Pieces(["1234", "5678\nab\n"]), limit: 3)
+                let error = await failure { try await reader.readTextLine() }
+                #expect(error as? StreamError == .lineTooLong(limit: 3))
+                let other = await failure { try await reader.readUntil("|") }
+                #expect(other as? StreamError == .limitExceeded(consumed: 8))
+                let next = try await reader.readTextLine()
+                #expect(next == "ab")
+            }
+        }
+
         @Test func `a line that never ends is too long once, and keeps no memory`() async throws {
             try await onLoop { _ in
                 let pieces = (0..<1_000).map { _ in Bytes(repeatElement(120, count: 1_000)) }
