@@ -71,7 +71,7 @@ let package = Package(
         ),
         .testTarget(
             name: "AsyncIOTests",
-            dependencies: ["AsyncIO", "AsyncIOTesting", "TestSupport", "examples", "run-fixture"],
+            dependencies: ["AsyncIO", "AsyncIOTesting", "TestSupport", "FuzzChecks", "examples", "run-fixture"],
             swiftSettings: common
         ),
         // What the test targets share, which run in one process.
@@ -82,6 +82,13 @@ let package = Package(
             dependencies: ["AsyncIO"],
             path: "Tests/RunFixture",
             swiftSettings: safe
+        ),
+        // Checks of inputs of any bytes: a test replays those that are kept, and the fuzzer looks for others.
+        .target(
+            name: "FuzzChecks",
+            dependencies: ["AsyncIO", "AsyncIOTesting"],
+            path: "Tests/Fuzz/Checks",
+            swiftSettings: common
         ),
         // Calls to libuv and the C library that fail when they are told to, and what fails then: by one command.
         .target(name: "CTorture", dependencies: ["CLibUV"], path: "Tests/Torture/CTorture"),
@@ -108,3 +115,15 @@ let package = Package(
     swiftLanguageModes: [.v6],
     cLanguageStandard: .c11
 )
+
+// The fuzzer has the `main` of libFuzzer, which is there only in a build for it: see .ci/fuzz.
+if Context.environment["ASYNCIO_FUZZ"] == "1" {
+    package.targets.append(
+        .executableTarget(
+            name: "fuzzer",
+            dependencies: ["AsyncIO", "AsyncIOTesting", "FuzzChecks"],
+            path: "Tests/Fuzz/Fuzzer",
+            swiftSettings: common
+        )
+    )
+}

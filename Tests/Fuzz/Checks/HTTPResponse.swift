@@ -1,0 +1,1 @@
+../../../Sources/examples/HTTPResponse.swift
