@@ -6,10 +6,6 @@ import AsyncIO
 
 #if canImport(Glibc)
 import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
 #endif
 
 enum AddressCheck {
