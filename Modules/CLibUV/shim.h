@@ -15,4 +15,10 @@
 /// The version of the header that the program was compiled against, as `uv_version()` counts.
 static inline unsigned int clibuv_header_version(void) { return UV_VERSION_HEX; }
 
+/// Lets a stream be read again whose end libuv has told of, which version 1.42 alone refuses from then on.
+static inline void clibuv_make_readable(uv_stream_t *stream) {
+    // UV_HANDLE_READABLE as it is there, which no header has.
+    if (uv_version() >> 8 == 0x012a) stream->flags |= 0x4000;
+}
+
 #endif

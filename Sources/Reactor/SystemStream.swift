@@ -110,6 +110,8 @@ final class SystemStream: HandleBox, LiveHandle {
     ///
     /// Reading tells, and half a file must not look like a file.
     private func readAgain() {
+        // SAFETY: the stream is open, as this is its callback.
+        unsafe clibuv_make_readable(stream)
         transport?.isDriverReading = false
         transport?.startDriverReadingIfWanted()
     }
