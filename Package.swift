@@ -59,7 +59,7 @@ let package = Package(
         .executableTarget(
             name: "examples",
             dependencies: [
-                "AsyncIO",
+                "AsyncIO", "AsyncIOTesting",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: safe

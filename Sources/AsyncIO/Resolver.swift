@@ -123,6 +123,7 @@ public final class SystemResolver: Resolver {
             return try query.numeric.answer()
         } catch let error as SystemError {
             if query.isNumeric { throw error }
+            if let model = EventLoop.current?.networkModel { return try query.answer(by: model) }
             return try await offload(on: pool) { [query] in try query.answer() }
         }
     }
@@ -139,6 +140,7 @@ public final class SystemResolver: Resolver {
     public func nameInfo(of address: SocketAddress, flags: NameInfo.Flags = []) async throws -> NameInfo {
         try Task.checkCancellation()
         if flags.isSuperset(of: [.numericHost, .numericService]) { return try NameInfo.find(address, flags) }
+        if let model = EventLoop.current?.networkModel { return try NameInfo.find(address, flags, by: model) }
         return try await offload(on: pool) { try NameInfo.find(address, flags) }
     }
 }

@@ -27,9 +27,47 @@ public struct SeededFailure: Error, CustomStringConvertible {
     public let seed: UInt64
     /// What went wrong.
     public let error: any Error
+    /// What had happened before, a line for each event; empty if it was no simulation.
+    public let trace: String
+    /// Whether a second run with the seed took the same course; nil if there was none.
+    public private(set) var replays: Bool?
+    /// Where the second run took another.
+    private var parting: String?
 
-    /// Both in a sentence.
-    public var description: String { "With the seed \(seed): \(error)" }
+    init(seed: UInt64, error: any Error) { (self.seed, self.error, trace) = (seed, error, "") }
+
+    init(_ seed: UInt64, _ error: any Error, _ trace: SimulationTrace?) {
+        (self.seed, self.error, self.trace) = (seed, error, trace?.text ?? "")
+    }
+
+    /// Compares this failure with that of a second run, or with its success.
+    mutating func compare(to again: SeededFailure?) {
+        replays = again.map { $0.trace == trace && "\($0.error)" == "\(error)" } ?? false
+        guard replays == false else { return }
+        guard let again else { return parting = "it succeeded" }
+        let (first, second) = (trace.split(separator: "\n"), again.trace.split(separator: "\n"))
+        let place = zip(first, second).enumerated().first { $1.0 != $1.1 }?.offset ?? min(first.count, second.count)
+        let lines = [first, second].map { place < $0.count ? String($0[place]) : "the end" }
+        parting =
+            lines[0] == lines[1]
+            ? "it failed with: \(again.error)"
+            : "where this one went on with:\n  \(lines[0])\nit did so with:\n  \(lines[1])"
+    }
+
+    /// All of it in a sentence, and the last events.
+    public var description: String {
+        var text = "With the seed \(seed): \(error)"
+        let events = trace.split(separator: "\n").suffix(30)
+        if !events.isEmpty { text += "\nThe last events:\n" + events.joined(separator: "\n") }
+        switch replays {
+        case true?: text += "\nA second run with the seed failed in the same way."
+        case false?:
+            text += "\nA second run with the seed took another course, so something decides that is no part of the "
+            text += "simulation, such as another thread or the order of a Dictionary; \(parting ?? "")"
+        case nil: break
+        }
+        return text
+    }
 }
 
 /// What a test loop has found out.

@@ -45,6 +45,8 @@ extension LoopCore {
         unsafe creactor_set_current_loop(identity)
         defer { creactor_set_current_loop(nil) }
 
+        // Its timer is nobody's who could have forgotten it.
+        memory?.simulation?.end()
         var report = CloseReport()
         report.tasks = sightings().map(\.description)
         inbox.close()

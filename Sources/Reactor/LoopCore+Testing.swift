@@ -66,7 +66,7 @@ extension EventLoop {
         let core = unsafe core
         return LoopCensus(
             handles: core.liveHandles().map(\.summary),
-            callbacks: core.callbacks.count,
+            callbacks: core.callbacks.count - (core.memory?.simulation?.timetable.isArmed == true ? 1 : 0),
             tasks: core.spawned.count,
             waits: core.parked.all.map { $0.explain().text }
         )

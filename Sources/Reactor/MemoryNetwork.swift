@@ -1,14 +1,17 @@
 // The network in memory: who listens where, and how connections come about. It lives within one loop and uses nothing
 // but the loop's queue, so that a test on it is as exact as the loop's order. Its events have a queue of their own, of
-// which each has an entry in the loop's: so they are in order with callbacks, and not counted among them.
+// which each has an entry in the loop's: so they are in order with callbacks, and not counted among them. Where it is
+// simulated, it has many hosts, and what goes from one to another takes time: see Simulation.
 
 /// The memory network of a loop.
 final class MemoryNetwork {
     let core: LoopCoreReference
     let capacity: Int
     let largestRead: Int
-    private var listeners: [SocketAddress: MemoryListener] = [:]
+    private var listeners: [Place: MemoryListener] = [:]
     private var streams: [MemoryStream] = []
+    /// What makes it many hosts; nil is one.
+    var simulation: NetworkSimulation?
     /// Attempts that are under way, and those that have failed and were not told yet.
     private var attempts: [ConnectAttempt] = []
     private var failing: [ConnectAttempt] = []
@@ -20,6 +23,12 @@ final class MemoryNetwork {
     private var nextPort: UInt16 = 49_152
     private(set) lazy var datagrams = MemoryDatagrams(self)
 
+    /// Where one can listen.
+    struct Place: Hashable {
+        let host: Int
+        let address: SocketAddress
+    }
+
     init(core: LoopCore, capacity: Int, largestRead: Int) {
         require(capacity > 0 && largestRead > 0, "A memory network needs room for at least one byte.")
         self.core = LoopCoreReference(core)
@@ -28,17 +37,31 @@ final class MemoryNetwork {
     }
 
     func listen(_ listener: Listener) throws -> MemoryListener {
-        if listener.localAddress.port == 0 && listener.localAddress.family != .unix {
+        let host = simulation?.model.here ?? 0
+        if let simulation {
+            listener.localAddress = try simulation.bound(listener.localAddress, on: host)
+        } else if listener.localAddress.port == 0 && listener.localAddress.family != .unix {
             listener.localAddress.port = freePort()
         }
-        let address = listener.localAddress
-        guard listeners[address] == nil else { throw SystemError(.addressInUse, call: "bind", address: address) }
-        let memory = MemoryListener(listener, self)
-        listeners[address] = memory
+        let place = Place(host: host, address: listener.localAddress)
+        guard listeners[place] == nil else { throw SystemError(.addressInUse, call: "bind", address: place.address) }
+        let memory = MemoryListener(listener, self, place)
+        listeners[place] = memory
+        note(.listens, NetworkPlace(host, place.address))
         return memory
     }
 
-    func stopListening(on address: SocketAddress) { listeners[address] = nil }
+    /// Frees the place of a listener, if that has not been given to another.
+    func stopListening(_ listener: MemoryListener) {
+        if listeners[listener.place] === listener { listeners[listener.place] = nil }
+    }
+
+    /// Who listens on an address of a host, or on all of them.
+    func listener(on host: Int, _ address: SocketAddress) -> MemoryListener? {
+        if let listener = listeners[Place(host: host, address: address)] { return listener }
+        guard simulation != nil, let all = address.wildcard else { return nil }
+        return listeners[Place(host: host, address: all)]
+    }
 
     /// Connects; the local address, if one is asked for, must be free, as on a socket.
     func connect(
@@ -46,14 +69,21 @@ final class MemoryNetwork {
         from wanted: SocketAddress?,
         to address: SocketAddress
     ) throws(SystemError) {
-        if let wanted, listeners[wanted] != nil {
+        let host = simulation?.model.here ?? 0
+        if let wanted, listeners[Place(host: host, address: wanted)] != nil {
             throw SystemError(.addressInUse, call: "bind", address: wanted)
+        }
+        if let simulation, address.family != .unix {
+            let handshake = try MemoryHandshake(simulation, self, attempt, from: wanted, to: address)
+            attempts.append(attempt)
+            if !isSilent(address) { handshake.begin() }
+            return
         }
         attempts.append(attempt)
         if isSilent(address) { return }
         soon { [self] in
             guard forget(attempt) else { return }
-            guard let listener = listeners[address] else {
+            guard let listener = listener(on: host, address) else {
                 attempts.append(attempt)
                 attempt.fail(SystemError(.connectionRefused, call: "uv_tcp_connect", address: address))
                 return
@@ -61,19 +91,40 @@ final class MemoryNetwork {
             // As on Unix sockets, a client has no name there.
             var local = address.family == .unix ? SocketAddress.unnamedUnix : wanted ?? address
             if local.family != .unix && (wanted == nil || local.port == 0) { local.port = freePort() }
-            let client = MemoryStream(self, local: local, remote: address)
-            let server = MemoryStream(self, local: address, remote: local)
-            client.connect(to: server)
-            streams += [client, server]
+            let (client, server) = makeConnection(from: host, local, to: host, address)
             attempts.append(attempt)
-            attempt.succeed(.memory(client)) { [self] in
-                _ = forget(attempt)
-                client.transport = $0
-            }
+            giveTo(attempt, client)
             listener.arrived(server)
             // Nobody took this end: its factory threw, or cancelled.
             if client.transport == nil { client.close(reset: true) }
         }
+    }
+
+    /// Makes the two ends of a connection.
+    func makeConnection(
+        from source: Int,
+        _ local: SocketAddress,
+        to target: Int,
+        _ remote: SocketAddress
+    ) -> (client: MemoryStream, server: MemoryStream) {
+        let client = MemoryStream(self, local: local, remote: remote, host: source)
+        let server = MemoryStream(self, local: remote, remote: local, host: target)
+        client.connect(to: server)
+        streams += [client, server]
+        return (client, server)
+    }
+
+    /// Hands a connection to the attempt that asked for it.
+    func giveTo(_ attempt: ConnectAttempt, _ client: MemoryStream) {
+        attempt.succeed(.memory(client)) { [self] in
+            _ = forget(attempt)
+            client.transport = $0
+        }
+    }
+
+    /// Notes what has happened, where somebody wants to know.
+    func note(_ kind: NetworkEvent.Kind, _ source: NetworkPlace, _ target: NetworkPlace? = nil) {
+        simulation?.model.note(NetworkEvent(kind: kind, source: source, target: target, count: nil))
     }
 
     /// Whether nothing answers at an address.
@@ -130,6 +181,7 @@ final class MemoryNetwork {
 
     /// Tells whoever was about to hear of a failure, as the loop closes.
     func loopIsClosing() {
+        simulation?.end()
         events = []
         nextEvent = 0
         let waiting = failing
@@ -142,7 +194,25 @@ final class MemoryNetwork {
     }
 
     var liveHandles: [any LiveHandle] {
-        listeners.values.sorted { $0.summary < $1.summary } + streams.filter { !$0.isClosed } + datagrams.liveHandles
+        // What nobody has accepted, or been told of, is the system's affair on a simulated network.
+        let open = streams.filter { !$0.isClosed && (simulation == nil || $0.transport != nil) }
+        return listeners.values.sorted { $0.summary < $1.summary } + open + datagrams.liveHandles
+    }
+
+    // MARK: Hosts
+
+    /// A host goes off the network, with all that it has open.
+    func stopHost(_ host: Int, isOrderly: Bool) {
+        for listener in listeners.values.sorted(by: { $0.summary < $1.summary }) where listener.place.host == host {
+            stopListening(listener)
+        }
+        for stream in streams where stream.host == host { stream.hostStopped(isOrderly: isOrderly) }
+        datagrams.stopHost(host)
+    }
+
+    /// The connections from one host to another break, in both directions.
+    func breakConnections(_ link: NetworkLink) {
+        for stream in streams where !stream.isClosed && stream.leads(link) { stream.breakOff() }
     }
 
     func freePort() -> UInt16 {
@@ -165,44 +235,4 @@ extension EventLoop {
 struct LoopCoreReference {
     unowned let value: LoopCore
     init(_ value: LoopCore) { self.value = value }
-}
-
-/// Accepts for a `Listener` in memory.
-final class MemoryListener: LiveHandle {
-    private let network: MemoryNetwork
-    private var listener: Listener?
-    private var backlog: [MemoryStream] = []
-    private let address: SocketAddress
-
-    init(_ listener: Listener, _ network: MemoryNetwork) {
-        self.listener = listener
-        self.network = network
-        address = listener.localAddress
-    }
-
-    /// A client has connected; its end of the connection is there, ours waits to be accepted.
-    func arrived(_ stream: MemoryStream) {
-        guard listener != nil else { return stream.close(reset: true) }
-        backlog.append(stream)
-        resumeAccepting()
-    }
-
-    func resumeAccepting() {
-        while let listener, !backlog.isEmpty, listener.mayAccept() {
-            let stream = backlog.removeFirst()
-            listener.didAccept(.memory(stream)) { stream.transport = $0 }
-        }
-    }
-
-    func stop() {
-        guard listener != nil else { return }
-        listener = nil
-        network.stopListening(on: address)
-        for stream in backlog { stream.close(reset: true) }
-        backlog = []
-    }
-
-    var summary: String { "memory \(listener?.summary ?? "listener")" }
-    var closingOrder: Int { 0 }
-    func closeWithLoop() { listener?.close() }
 }

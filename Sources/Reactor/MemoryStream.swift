@@ -1,19 +1,26 @@
 // One end of a connection in memory: the second driver of a transport. It keeps a socket's manners, so that a test on
 // it says something about sockets: a bounded buffer, partial writes, an end of stream that comes after the bytes, a
-// reset that overtakes them, and a reset for whoever sends to an end that is closed.
+// reset that overtakes them, and a reset for whoever sends to an end that is closed. On a simulated network what it sends
+// takes a path (Simulation/MemoryPath.swift); otherwise it is with the peer at once.
 
 /// One end of a memory connection.
 final class MemoryStream: LiveHandle {
     private let network: MemoryNetwork
     private var peer: MemoryStream?
+    private var path: MemoryPath?
     var transport: StreamTransport?
+    /// The host whose it is, on a simulated network.
+    let host: Int
+    /// Whether its host has gone, though its owner has not closed it.
+    private(set) var isDead = false
     let localAddress: SocketAddress
     let remoteAddress: SocketAddress
 
     /// What has arrived and was not read.
     private var inbound: [UInt8] = []
     private var inboundEnded = false
-    private var wasReset = false
+    /// Why nothing can be read or written any more.
+    private var failure: SystemError.Code?
     private var isReading = false
     private var deliveryIsScheduled = false
 
@@ -22,8 +29,9 @@ final class MemoryStream: LiveHandle {
     private var outboundIsActive = false
     private(set) var isClosed = false
 
-    init(_ network: MemoryNetwork, local: SocketAddress, remote: SocketAddress) {
+    init(_ network: MemoryNetwork, local: SocketAddress, remote: SocketAddress, host: Int = 0) {
         self.network = network
+        self.host = host
         localAddress = local
         remoteAddress = remote
     }
@@ -31,6 +39,9 @@ final class MemoryStream: LiveHandle {
     func connect(to other: MemoryStream) {
         peer = other
         other.peer = self
+        guard let simulation = network.simulation else { return }
+        path = MemoryPath(simulation, from: self, to: other)
+        other.path = MemoryPath(simulation, from: other, to: self)
     }
 
     // MARK: Reading
@@ -40,8 +51,10 @@ final class MemoryStream: LiveHandle {
         scheduleDelivery()
     }
 
+    private var hasNews: Bool { !inbound.isEmpty || inboundEnded || failure != nil }
+
     private func scheduleDelivery() {
-        guard isReading, !deliveryIsScheduled, !isClosed, !inbound.isEmpty || inboundEnded || wasReset else { return }
+        guard isReading, !deliveryIsScheduled, !isClosed, hasNews else { return }
         deliveryIsScheduled = true
         network.soon { [self] in
             deliveryIsScheduled = false
@@ -52,10 +65,10 @@ final class MemoryStream: LiveHandle {
     private func deliver() {
         guard isReading, !isClosed, let transport else { return }
         // As libuv does it: it asks for room first, and no room is a pause, or the end of the transport.
-        let room = unsafe wasReset ? nil : transport.room()
-        if wasReset {
+        let room = unsafe failure != nil ? nil : transport.room()
+        if let failure {
             isReading = false
-            transport.didFailReading(SystemError(.connectionReset, call: "read", address: remoteAddress))
+            transport.didFailReading(SystemError(failure, call: "read", address: remoteAddress))
         } else if let room = unsafe room, room.count == 0 {
             isReading = false
         } else if let room = unsafe room, !inbound.isEmpty {
@@ -65,7 +78,7 @@ final class MemoryStream: LiveHandle {
                 unsafe room.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[..<count]))
             }
             inbound.removeFirst(count)
-            peer?.roomAppeared()
+            if let path = peer?.path { path.wasRead(count) } else { peer?.roomAppeared() }
             transport.didReceive(count)
             scheduleDelivery()
         } else if inboundEnded {
@@ -77,13 +90,15 @@ final class MemoryStream: LiveHandle {
     // MARK: Writing
 
     func tryWrite(_ bytes: UnsafeRawBufferPointer) -> Int {
-        if wasReset { return Int(SystemError.Code.connectionReset.rawValue) }
+        if let failure { return Int(failure.rawValue) }
+        if let path {
+            return unsafe outbound.isEmpty ? path.send(bytes) : Int(SystemError.Code.wouldBlock.rawValue)
+        }
         guard let peer, !peer.isClosed else { return Int(SystemError.Code.brokenPipe.rawValue) }
         let room = network.capacity - peer.inbound.count
         guard room > 0, outbound.isEmpty else { return Int(SystemError.Code.wouldBlock.rawValue) }
         let count = min(room, bytes.count)
-        unsafe peer.inbound.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[..<count]))
-        peer.scheduleDelivery()
+        unsafe peer.arrived(UnsafeRawBufferPointer(rebasing: bytes[..<count]))
         return count
     }
 
@@ -105,7 +120,7 @@ final class MemoryStream: LiveHandle {
     }
 
     /// The peer has read something, or something else happened that may let a write go on.
-    private func roomAppeared() {
+    func roomAppeared() {
         guard outboundIsActive, !isClosed else { return }
         let waiting = outbound
         outbound = []
@@ -132,12 +147,20 @@ final class MemoryStream: LiveHandle {
     func shutDown() {
         network.soon { [self] in
             guard !isClosed else { return }
-            peer?.ended()
+            if let path { path.sendEnd() } else { peer?.ended() }
             transport?.didShutDown(0)
         }
     }
 
-    private func ended() {
+    // MARK: What the peer sends
+
+    func arrived(_ bytes: some Sequence<UInt8>) {
+        guard failure == nil else { return }
+        inbound.append(contentsOf: bytes)
+        scheduleDelivery()
+    }
+
+    func ended() {
         inboundEnded = true
         scheduleDelivery()
     }
@@ -148,7 +171,14 @@ final class MemoryStream: LiveHandle {
         guard !isClosed else { return }
         isClosed = true
         // As the kernel does it: bytes that nobody read turn an end of stream into a reset.
-        if reset || !inbound.isEmpty { peer?.broke() } else { peer?.ended() }
+        let isReset = reset || !inbound.isEmpty
+        if let path {
+            path.close(reset: isReset)
+        } else if isReset {
+            peer?.broke(.connectionReset)
+        } else {
+            peer?.ended()
+        }
         inbound = []
         outbound = []
         if network.core.value.state == .closing {
@@ -162,16 +192,31 @@ final class MemoryStream: LiveHandle {
         network.didClose(self)
         let transport = transport.take()
         peer = nil
+        path = nil
         transport?.didClose()
     }
 
-    private func broke() {
-        guard !isClosed else { return }
-        wasReset = true
+    /// Nothing can be read or written any more.
+    func broke(_ code: SystemError.Code) {
+        guard !isClosed, failure == nil else { return }
+        failure = code
         inbound = []
         scheduleDelivery()
-        if outboundIsActive { finishWrite(SystemError.Code.connectionReset.rawValue) }
+        if outboundIsActive { finishWrite(code.rawValue) }
     }
+
+    /// Its host has gone, which closes what is open if that is orderly.
+    func hostStopped(isOrderly: Bool) {
+        if isOrderly { path?.close(reset: !inbound.isEmpty) } else { path?.vanish() }
+        isDead = true
+        broke(.connectionReset)
+    }
+
+    /// The connection breaks on the way.
+    func breakOff() { path?.breakOff() }
+
+    /// Whether it leads from one host to another.
+    func leads(_ link: NetworkLink) -> Bool { host == link.source && peer?.host == link.target }
 
     var summary: String { transport.map { "memory \($0.summary)" } ?? "memory connection \(localAddress)" }
     var closingOrder: Int { 1 }

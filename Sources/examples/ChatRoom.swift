@@ -23,7 +23,7 @@ struct ChatRoom: ParsableCommand {
     }
 }
 
-/// The people in the room, by their names.
+/// The people in the room.
 ///
 /// On the main actor, as everything in `AsyncIO.run` is: what happens between two `await`s happens at once.
 @MainActor
@@ -31,7 +31,8 @@ final class Room {
     /// How long a name and a line may be, in bytes.
     nonisolated static let longestName = 30, longestLine = 1_000
 
-    private var guests: [String: Guest] = [:]
+    /// In the order in which they came.
+    private var guests: [(name: String, guest: Guest)] = []
     private let log: Output
 
     init(_ log: @escaping Output) { self.log = log }
@@ -52,7 +53,7 @@ final class Room {
 
     private func close(_ server: TCPServer) async {
         tellAll("* The room closes.")
-        for guest in guests.values { guest.sayGoodbye() }
+        for (_, guest) in guests { guest.sayGoodbye() }
         // The rest is for those who do not read, and those who have not said their name.
         await server.drain(within: .seconds(1))
     }
@@ -84,19 +85,19 @@ final class Room {
 
     /// Lets somebody in, if the name is free.
     private func join(_ name: String, _ guest: Guest) -> Bool {
-        guard (1...Self.longestName).contains(name.utf8.count) && guests[name] == nil else {
+        guard (1...Self.longestName).contains(name.utf8.count) && !guests.contains(where: { $0.name == name }) else {
             guest.tell("* The first line must be a name of 1 to \(Self.longestName) bytes that nobody has here.")
             return false
         }
         tellAll("* \(name) joined.")
-        guests[name] = guest
-        guest.tell("* Here: \(guests.keys.sorted().joined(separator: ", ")).")
+        guests.append((name, guest))
+        guest.tell("* Here: \(guests.map(\.name).sorted().joined(separator: ", ")).")
         log("\(name) joined, \(guests.count) in the room")
         return true
     }
 
     private func leave(_ name: String) {
-        guests[name] = nil
+        guests.removeAll { $0.name == name }
         tellAll("* \(name) left.")
         log("\(name) left, \(guests.count) in the room")
     }

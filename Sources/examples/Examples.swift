@@ -11,7 +11,7 @@ struct Examples: ParsableCommand {
         subcommands: [
             HelloWorld.self, SayAfter.self, CreateTask.self, Gather.self, RunUntilComplete.self,
             ChatRoom.self, KeyValue.self, Proxy.self, Crawler.self, Pipeline.self, RetryingClient.self,
-            PortScanner.self, UDPEcho.self, HTTPGet.self,
+            PortScanner.self, UDPEcho.self, HTTPGet.self, Simulate.self,
         ]
     )
 }
