@@ -91,9 +91,9 @@ final class Dialer {
         begin(call, on: loop)
         // It may have failed within that, and the next have begun.
         guard delay == nil, !isDecided, !waiting.isEmpty, let time = how.attemptDelay else { return }
-        delay = loop.schedule(after: time) { [self] in
+        delay = loop.schedule(after: time) { [self, host = loop.networkHost] in
             delay = nil
-            beginNext(on: loop)
+            loop.run(asNetworkHost: host) { beginNext(on: loop) }
         }
     }
 

@@ -64,7 +64,13 @@ final class SimulatedNetwork: NetworkModel {
 
     var here: Int {
         guard let identity = HostIdentity.current else { return 0 }
-        return hosts[identity.number].start == identity.start ? identity.number : Self.nowhere
+        guard identity.number >= 0, hosts[identity.number].start == identity.start else { return Self.nowhere }
+        return identity.number
+    }
+
+    func run(as host: Int, _ body: () -> Void) {
+        let identity = host == 0 ? nil : HostIdentity(number: host, start: start(of: host))
+        HostIdentity.$current.withValue(identity, operation: body)
     }
 
     var hostCount: Int { hosts.count }

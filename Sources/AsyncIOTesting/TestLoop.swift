@@ -16,8 +16,8 @@ public import Reactor
 /// Connections are in memory. With a seed, what is ready together runs in an order that the seed decides, the same for
 /// each run with it: so a test that depends on an order fails under some seed, and fails again under the same.
 ///
-/// The loop is not the main actor, so code for that cannot be tested here. State that several tasks share belongs to a
-/// `LoopActor`, which runs on any loop.
+/// The loop is not the main actor, so code for that cannot be tested here, but by ``withSimulation(seed:_:_:)``. State that
+/// several tasks share belongs to a `LoopActor`, which runs on any loop.
 ///
 /// When all tasks wait for one another and nothing can wake them, that is a deadlock: their waits are ended as if they
 /// had been cancelled, and this throws a report of who waited for what.

@@ -141,7 +141,7 @@ final class MemoryNetwork {
             attempt.didFail()
         } else {
             failing.append(attempt)
-            soon { [self] in
+            soon(as: simulation?.model.here ?? 0) { [self] in
                 failing.removeAll { $0 === attempt }
                 attempt.didFail()
             }
@@ -163,6 +163,12 @@ final class MemoryNetwork {
     func soon(_ body: @escaping () -> Void) {
         events.append(body)
         core.value.enqueue(.memoryEvent)
+    }
+
+    /// The same as a host, whose code may be called.
+    func soon(as host: Int, _ body: @escaping () -> Void) {
+        guard let simulation else { return soon(body) }
+        soon { simulation.model.run(as: host, body) }
     }
 
     /// Runs the oldest event.

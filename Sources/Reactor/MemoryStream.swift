@@ -44,6 +44,9 @@ final class MemoryStream: LiveHandle {
         other.path = MemoryPath(simulation, from: other, to: self)
     }
 
+    /// Runs `body` in the loop's next batch, as the host, whose code it may call.
+    private func soon(_ body: @escaping () -> Void) { network.soon(as: isDead ? -1 : host, body) }
+
     // MARK: Reading
 
     func startReading() {
@@ -56,7 +59,7 @@ final class MemoryStream: LiveHandle {
     private func scheduleDelivery() {
         guard isReading, !deliveryIsScheduled, !isClosed, hasNews else { return }
         deliveryIsScheduled = true
-        network.soon { [self] in
+        soon { [self] in
             deliveryIsScheduled = false
             deliver()
         }
@@ -116,7 +119,7 @@ final class MemoryStream: LiveHandle {
     func write(_ buffers: [Bytes]) {
         outbound = buffers
         outboundIsActive = true
-        network.soon { [self] in roomAppeared() }
+        soon { [self] in roomAppeared() }
     }
 
     /// The peer has read something, or something else happened that may let a write go on.
@@ -141,11 +144,11 @@ final class MemoryStream: LiveHandle {
     private func finishWrite(_ status: CInt) {
         outboundIsActive = false
         outbound = []
-        network.soon { [self] in if !isClosed { transport?.didWrite(status) } }
+        soon { [self] in if !isClosed { transport?.didWrite(status) } }
     }
 
     func shutDown() {
-        network.soon { [self] in
+        soon { [self] in
             guard !isClosed else { return }
             if let path { path.sendEnd() } else { peer?.ended() }
             transport?.didShutDown(0)
@@ -184,7 +187,7 @@ final class MemoryStream: LiveHandle {
         if network.core.value.state == .closing {
             finishClosing()
         } else {
-            network.soon { [self] in finishClosing() }
+            soon { [self] in finishClosing() }
         }
     }
 

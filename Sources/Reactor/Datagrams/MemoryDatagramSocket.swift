@@ -58,6 +58,9 @@ final class MemoryDatagramSocket: LiveHandle {
         return address.isToMany ? groups.contains(address.host) : localAddress.overlaps(address)
     }
 
+    /// Runs `body` in the loop's next batch, as the host, whose code it may call.
+    private func soon(_ body: @escaping () -> Void) { network.soon(as: isDead ? -1 : host, body) }
+
     // MARK: Receiving
 
     func startReading() {
@@ -84,7 +87,7 @@ final class MemoryDatagramSocket: LiveHandle {
     private func scheduleDelivery() {
         guard isReading, !deliveryIsScheduled, !isClosed, !inbound.isEmpty || pendingError != nil else { return }
         deliveryIsScheduled = true
-        network.soon { [self] in
+        soon { [self] in
             deliveryIsScheduled = false
             handOver()
         }
@@ -122,7 +125,7 @@ final class MemoryDatagramSocket: LiveHandle {
         let size = bytes.count + 8
         underWay += size
         let copy = bytes.exactCopy()
-        network.soon { [self] in
+        soon { [self] in
             underWay -= size
             let isToSelf = target.isToMany && !sendsToOwnMachine
             if let simulation = network.simulation {
@@ -183,7 +186,7 @@ final class MemoryDatagramSocket: LiveHandle {
         if network.core.value.state == .closing {
             finishClosing()
         } else {
-            network.soon { [self] in finishClosing() }
+            soon { [self] in finishClosing() }
         }
     }
 

@@ -40,12 +40,17 @@ final class MemoryHandshake: HeldByLink {
         simulation.timetable.after(model.connectPatience) { [self] in
             guard attempt.isPending else { return }
             network.note(.gaveUp, from, to)
-            attempt.fail(SystemError(.timedOut, call: "uv_tcp_connect", address: remote))
+            fail(.timedOut)
         }
         guard let link else { return }
         answer = model.answer(link)
         if answer == .silence { return }
         simulation.timetable.after(model.transit(0, link)) { [self] in requestArrived(link) }
+    }
+
+    private func fail(_ code: SystemError.Code) {
+        let here = model.start(of: source) == start ? source : -1
+        model.run(as: here) { attempt.fail(SystemError(code, call: "uv_tcp_connect", address: remote)) }
     }
 
     /// Whether what goes on after a link is still of interest, and gets through; otherwise it waits for that.
@@ -68,7 +73,7 @@ final class MemoryHandshake: HeldByLink {
             let (client, server) = network.makeConnection(from: source, local, to: link.target, remote)
             self.client = client
             network.note(.accepted, from, to)
-            listener.arrived(server)
+            model.run(as: link.target) { listener.arrived(server) }
         } else {
             answer = .refused
         }
@@ -83,10 +88,10 @@ final class MemoryHandshake: HeldByLink {
         guard passes(link, { [self] in answerArrived(link) }) else { return }
         guard let client else {
             network.note(.refused, from, to)
-            return attempt.fail(SystemError(.connectionRefused, call: "uv_tcp_connect", address: remote))
+            return fail(.connectionRefused)
         }
         network.note(.connected, from, to)
-        network.giveTo(attempt, client)
+        model.run(as: source) { network.giveTo(attempt, client) }
         // Nobody took this end: its factory threw, or cancelled.
         if client.transport == nil { client.close(reset: true) }
     }

@@ -11,6 +11,8 @@ package protocol NetworkModel: AnyObject {
 
     /// The host as which the code runs that asks.
     var here: Int { get }
+    /// Calls `body` as a host, or as one that has gone if it is negative.
+    func run(as host: Int, _ body: () -> Void)
     /// How many hosts there are, 0 included.
     var hostCount: Int { get }
     /// The address of a host, of a family and without a port; nil if it has none.

@@ -101,6 +101,14 @@ extension EventLoop {
         unsafe core.isInMemory ? unsafe core.memory?.simulation?.model : nil
     }
 
+    /// As which host the calling code connects and listens; nil where there is but one.
+    package nonisolated var networkHost: Int? { networkModel?.here }
+
+    /// Calls `body` as a host, where there are several: for what code does later than its task.
+    package nonisolated func run(asNetworkHost host: Int?, _ body: () -> Void) {
+        if let host, let model = networkModel { model.run(as: host, body) } else { body() }
+    }
+
     /// Lets what is held go on where links are open again.
     package func linksChanged() { unsafe core.memory?.simulation?.linksChanged() }
 

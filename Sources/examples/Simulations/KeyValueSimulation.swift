@@ -5,27 +5,29 @@ import AsyncIO
 import AsyncIOTesting
 
 extension Scenario {
-    static let keyValue = Scenario(name: "key-value") { loop, simulation in
-        var generator = simulation.makeGenerator()
-        let weather = simulation.drawWeather(&generator)
-        let server = simulation.host("server")
-        server.start {
-            let listening = try await TCPServer.listen(host: "0.0.0.0", port: 7779)
-            try await Store().serve(listening)
-        }
-        let clients = (1...3).map { simulation.host("client\($0)") }
-        let history = History()
-        try await simulation.withFaults(weather, among: [server] + clients, stopping: clients) {
-            try await withThrowingDiscardingTaskGroup { group in
-                for (number, host) in clients.enumerated() {
-                    let workload = Workload(number, 10, &generator)
-                    group.addTask {
-                        try await simulation.onHost(host) { try await workload.run(history, weather.hasFaults) }
+    static let keyValue = keyValue { try await Store().serve($0) }
+
+    /// The same with another server.
+    static func keyValue(_ serve: @escaping @Sendable (TCPServer) async throws -> Void) -> Scenario {
+        Scenario(name: "key-value") { loop, simulation in
+            var generator = simulation.makeGenerator()
+            let weather = simulation.drawWeather(&generator)
+            let server = simulation.host("server")
+            server.start { try await serve(try await TCPServer.listen(host: "0.0.0.0", port: 7779)) }
+            let clients = (1...3).map { simulation.host("client\($0)") }
+            let history = History()
+            try await simulation.withFaults(weather, among: [server] + clients, stopping: clients) {
+                try await withThrowingDiscardingTaskGroup { group in
+                    for (number, host) in clients.enumerated() {
+                        let workload = Workload(number, 10, &generator)
+                        group.addTask {
+                            try await simulation.onHost(host) { try await workload.run(history, weather.hasFaults) }
+                        }
                     }
                 }
             }
+            try await history.check(isComplete: !weather.hasFaults)
         }
-        try await history.check(isComplete: !weather.hasFaults)
     }
 }
 

@@ -5,40 +5,42 @@ import AsyncIO
 import AsyncIOTesting
 
 extension Scenario {
-    static let proxy = Scenario(name: "proxy") { loop, simulation in
-        var generator = simulation.makeGenerator()
-        let weather = simulation.drawWeather(&generator)
-        let ledger = Ledger()
-        let (backend, proxy) = (simulation.host("backend"), simulation.host("proxy"))
-        let answersAtEnd = Bool.random(using: &generator)
-        backend.start {
-            let server = try await TCPServer.listen(host: nil, port: 9000)
-            try await server.serve { connection in
-                try await ledger.answer(connection, atEnd: answersAtEnd)
+    static let proxy = proxy { try await Proxy.serve($0, to: $1) }
+
+    /// The same with another proxy.
+    static func proxy(_ serve: @escaping @Sendable (TCPServer, Endpoint) async throws -> Void) -> Scenario {
+        Scenario(name: "proxy") { loop, simulation in
+            var generator = simulation.makeGenerator()
+            let weather = simulation.drawWeather(&generator)
+            let ledger = Ledger()
+            let (backend, proxy) = (simulation.host("backend"), simulation.host("proxy"))
+            let answersAtEnd = Bool.random(using: &generator)
+            backend.start {
+                let server = try await TCPServer.listen(host: nil, port: 9000)
+                try await server.serve { try await ledger.answer($0, atEnd: answersAtEnd) }
             }
-        }
-        guard let target = Endpoint(argument: "backend:9000") else { throw BrokenPromise(description: "no endpoint") }
-        proxy.start {
-            let server = try await TCPServer.listen(host: "0.0.0.0", port: 7780)
-            try await Proxy.serve(server, to: target)
-        }
-        let clients = (1...2).map { simulation.host("client\($0)") }
-        let hosts = [backend, proxy] + clients
-        // Not a kill, after which the system sends an end that nobody meant.
-        let faults: [Chaos.Fault] = [.partition, .oneWayPartition, .reset, .crash]
-        try await simulation.withFaults(weather, among: hosts, stopping: hosts, faults) {
-            try await withThrowingDiscardingTaskGroup { group in
-                for (number, host) in clients.enumerated() {
-                    let streams = (0..<2).map { Stream(UInt8(number * 2 + $0), weather, &generator) }
-                    group.addTask {
-                        for stream in streams {
-                            try await simulation.onHost(host) { try await ledger.send(stream, weather.hasFaults) }
+            guard let target = Endpoint(argument: "backend:9000") else {
+                throw BrokenPromise(description: "no endpoint")
+            }
+            proxy.start { try await serve(try await TCPServer.listen(host: "0.0.0.0", port: 7780), target) }
+            let clients = (1...2).map { simulation.host("client\($0)") }
+            let hosts = [backend, proxy] + clients
+            // Not a kill, after which the system sends an end that nobody meant.
+            let faults: [Chaos.Fault] = [.partition, .oneWayPartition, .reset, .crash]
+            try await simulation.withFaults(weather, among: hosts, stopping: hosts, faults) {
+                try await withThrowingDiscardingTaskGroup { group in
+                    for (number, host) in clients.enumerated() {
+                        let streams = (0..<2).map { Stream(UInt8(number * 2 + $0), weather, &generator) }
+                        group.addTask {
+                            for stream in streams {
+                                try await simulation.onHost(host) { try await ledger.send(stream, weather.hasFaults) }
+                            }
                         }
                     }
                 }
             }
+            try await ledger.check()
         }
-        try await ledger.check()
     }
 }
 

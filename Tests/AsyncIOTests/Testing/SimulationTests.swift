@@ -31,6 +31,28 @@ func untilUp(_ host: String, port: Int = 80) async throws {
     }
 }
 
+/// Connects to the server as soon as somebody has connected here.
+private final class Onward: StreamProtocol {
+    func connectionMade(_ transport: StreamTransport, on loop: isolated EventLoop) throws {
+        transport.close()
+        try loop.connect(to: SocketAddress(host: "10.0.0.1", port: 80), { Leaf() }, onFailure: { _ in })
+    }
+
+    func dataReceived(_ bytes: Bytes, from transport: StreamTransport, on loop: isolated EventLoop) {}
+}
+
+/// Closes its connection.
+private final class Leaf: StreamProtocol {
+    func connectionMade(_ transport: StreamTransport, on loop: isolated EventLoop) { transport.close() }
+    func dataReceived(_ bytes: Bytes, from transport: StreamTransport, on loop: isolated EventLoop) {}
+}
+
+private struct TwoAddresses: Resolver {
+    func addresses(of host: String, port: Int, family: SocketAddress.Family?) async throws -> [SocketAddress] {
+        try ["10.0.99.99", "10.0.0.1"].map { try SocketAddress(host: $0, port: port) }
+    }
+}
+
 extension AsyncIOTests {
     @Suite(.timeLimit(.minutes(1))) struct SimulationTests {
         @Test func `the example of the documentation keeps what it says`() async throws {
@@ -148,6 +170,33 @@ extension AsyncIOTests {
                     return try await [child, spawned.value, bare.value]
                 }
                 #expect(addresses == ["10.0.0.1", "10.0.0.1", "10.0.0.1"])
+            }
+        }
+
+        @Test func `what a host does in callbacks and by timers it does as itself`() async throws {
+            try await withSimulation(seed: 10) { loop, simulation in
+                let (server, relay) = (simulation.host("server"), simulation.host("relay"))
+                let (peers, client) = (Recorder<String>(), simulation.host("client"))
+                server.start {
+                    let listening = try await TCPServer.listen(host: "0.0.0.0", port: 80)
+                    try await listening.serve { peers.append($0.remoteAddress?.host ?? "") }
+                }
+                relay.start {
+                    let listener = try loop.listen(on: SocketAddress(host: "0.0.0.0", port: 81)) { Onward() }
+                    defer { listener.close() }
+                    try await AsyncIO.sleep(for: .seconds(1_000))
+                }
+                try await client.run {
+                    try await AsyncIO.sleep(for: .seconds(1))
+                    var how = ConnectOptions()
+                    how.resolver = TwoAddresses()
+                    // The first address is nobody's, so that a timer begins with the second.
+                    let connection = try await TCPConnection.connect(host: "any", port: 80, connecting: how)
+                    try await connection.close()
+                    try await TCPConnection.connect(host: "relay", port: 81).close()
+                    try await AsyncIO.sleep(for: .seconds(1))
+                }
+                #expect(peers.all == ["10.0.0.3", "10.0.0.2"])
             }
         }
 
