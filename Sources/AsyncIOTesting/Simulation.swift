@@ -137,7 +137,7 @@ final class SimulatedWorld {
     var programs: [Int: [@Sendable () -> Void]] = [:]
     /// Why the simulation has failed apart from its body.
     private(set) var failure: (any Error)?
-    var isOver = false
+    private var isOver = false
 
     init(_ network: SimulatedNetwork, seed: UInt64) { (self.network, self.seed) = (network, seed) }
 
@@ -153,6 +153,13 @@ final class SimulatedWorld {
     /// Cancels everything that runs on a host.
     func cancelAll(on host: Int) {
         for task in running[host] ?? [] { task.cancel() }
+    }
+
+    /// The simulation's body has ended: nothing is started any more.
+    func end() {
+        isOver = true
+        // They hold the hosts, and those the simulation, which holds this.
+        programs = [:]
     }
 
     /// Fails the simulation: nobody waits any longer.

@@ -1,6 +1,7 @@
 // Runs of a simulation: one with a seed, or one for each of many, of which the first that fails is named and tried again.
 
 internal import AsyncIO
+internal import Synchronization
 public import Reactor
 
 /// Runs `body` in a simulation: many hosts in this process, with virtual time and a network whose every delay and fault is
@@ -43,7 +44,7 @@ public func withSimulation<Value>(
     do {
         value = try await TestRun.run(findings.configuration(options, seed)) { loop in
             let simulation = Simulation(seed: seed, options, loop.configuration.clock ?? VirtualClock(), on: loop)
-            findings.simulation.set(simulation)
+            findings.simulation.withLock { $0 = simulation }
             let limit = options.timeLimit.map { limit in
                 loop.schedule(after: limit) {
                     let error = UnfinishedError(limit: limit, tasks: loop.taskTree())
@@ -110,7 +111,8 @@ public struct UnfinishedError: Error, CustomStringConvertible {
 /// What a run of a simulation has found out.
 private final class SimulationFindings: Sendable {
     let base = Findings()
-    let simulation = Once<Simulation>()
+    /// While it runs: the loop holds this by its configuration, and the simulation holds the loop.
+    let simulation = Mutex<Simulation?>(nil)
     let failure = Once<any Error>()
     let trace = Once<SimulationTrace>()
 
@@ -126,13 +128,15 @@ private final class SimulationFindings: Sendable {
             base.closed(report)
             onClose?(report)
         }
-        configuration.onIssue = options.onIssue ?? { [simulation] in simulation.value?.note("issue: \($0)") }
+        configuration.onIssue =
+            options.onIssue ?? { [self] issue in simulation.withLock { $0 }?.note("issue: \(issue)") }
         return configuration
     }
 
     /// The body has ended.
     func end(_ world: SimulatedWorld) {
-        world.isOver = true
+        world.end()
+        simulation.withLock { $0 = nil }
         if let error = world.failure { failure.set(error) }
         trace.set(world.network.trace)
     }

@@ -54,7 +54,7 @@ final class MemoryDatagramSocket: LiveHandle {
             return false
         }
         if let remoteAddress, remoteAddress != source { return false }
-        if address.isBroadcast { return localAddress.isWildcard }
+        if address.isBroadcast { return localAddress.isUnspecified }
         return address.isToMany ? groups.contains(address.host) : localAddress.overlaps(address)
     }
 

@@ -49,7 +49,7 @@ final class MemoryDatagrams {
     /// Delivers a datagram to whoever is bound to its address, and says whether there was anybody.
     func deliver(_ bytes: Bytes, from sender: MemoryDatagramSocket, to address: SocketAddress) -> Bool {
         var source = sender.localAddress
-        if source.isWildcard { source = address.isToMany ? source : address.with(port: source.port) }
+        if source.isUnspecified { source = address.isToMany ? source : address.with(port: source.port) }
         return deliver(bytes, to: address, on: sender.host, as: source)
     }
 
@@ -61,7 +61,7 @@ final class MemoryDatagrams {
             return true
         }
         // The one that was bound last, as with Linux; an address of its own comes before the wildcard.
-        let receiver = receivers.last { !$0.localAddress.isWildcard } ?? receivers.last
+        let receiver = receivers.last { !$0.localAddress.isUnspecified } ?? receivers.last
         receiver?.arrived(Datagram(bytes, source))
         return receiver != nil
     }
@@ -88,7 +88,7 @@ extension SocketAddress {
         return address
     }
     func overlaps(_ other: SocketAddress) -> Bool {
-        family == other.family && (host == other.host || isWildcard || other.isWildcard)
+        family == other.family && (host == other.host || isUnspecified || other.isUnspecified)
     }
     /// The longest datagram that can go there.
     var largestDatagram: Int { family == .ipv4 ? 65_507 : 65_527 }

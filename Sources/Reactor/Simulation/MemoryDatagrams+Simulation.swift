@@ -72,7 +72,7 @@ extension MemoryDatagrams {
         by simulation: NetworkSimulation
     ) -> SocketAddress? {
         let local = sender.localAddress
-        guard local.isWildcard else { return local }
+        guard local.isUnspecified else { return local }
         if address.isToMany { return simulation.model.address(of: sender.host, address.family)?.with(port: local.port) }
         return try? simulation.source(on: sender.host, to: address).with(port: local.port)
     }

@@ -39,7 +39,7 @@ final class NetworkSimulation {
     /// The address that a socket of a host gets which was told to have this one.
     func bound(_ address: SocketAddress, on host: Int) throws(SystemError) -> SocketAddress {
         guard address.family != .unix else { return address }
-        guard address.isWildcard || model.host(at: address, from: host) == host else {
+        guard address.isUnspecified || model.host(at: address, from: host) == host else {
             throw SystemError(.addressNotAvailable, call: "bind", address: address)
         }
         var address = address
@@ -78,8 +78,6 @@ protocol HeldByLink: AnyObject {
 }
 
 extension SocketAddress {
-    var isWildcard: Bool { family != .unix && (host == "0.0.0.0" || host == "::") }
-
     /// All addresses of the family, with the same port.
     var wildcard: SocketAddress? {
         family == .unix ? nil : try? SocketAddress(host: family == .ipv4 ? "0.0.0.0" : "::", port: Int(port))

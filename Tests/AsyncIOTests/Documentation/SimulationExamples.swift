@@ -29,6 +29,19 @@ enum SimulationExamples {
         }
     }
 
+    static func anEchoSurvives(seed: UInt64) async throws {
+        try await withSimulation(seed: seed) { loop, simulation in
+            let server = simulation.host("server"), client = simulation.host("client")
+            server.start { try await serve(port: 80) }
+            try await client.run {
+                try await TCPConnection.withConnection(host: "server", port: 80) { connection in
+                    try await connection.write("hello\n")
+                    if try await connection.reader.readLine() != "hello\n" { throw WrongAnswer() }
+                }
+            }
+        }
+    }
+
     static func host(_ simulation: Simulation) async throws -> String {
         let server = simulation.host("server")
         server.start { try await serve(port: 80) }
