@@ -157,10 +157,10 @@ extension AsyncIOTests {
                     let page = try HTTPAddress("http://127.0.0.1:\(server.port)/")
                     let error = await failure { try await HTTPGet.fetch(page, within: .seconds(30)) }
                     #expect("\(error!)" == "The operation did not end within 30.0 seconds.")
-                    // Without the hooks a step of it is on another thread for a moment, in which virtual time may go on to
-                    // the next header.
+                    // Without the hooks a step of it is on another thread for a moment, in which virtual time goes on to the
+                    // next header, and to as many more as there are until the thread has had its turn.
                     let elapsed = start.duration(to: loop.now)
-                    #expect(elapsed >= .seconds(30) && elapsed < .seconds(39), "\(elapsed)")
+                    #expect(elapsed >= .seconds(30) && (elapsed < .seconds(39) || !keepsJobs), "\(elapsed)")
                     // The handler hears of it with its next header but one.
                 }
             }
