@@ -12,7 +12,7 @@ import Testing
 
 extension AsyncIOTests {
     @Suite struct EndingOrderTests {
-        @Test(arguments: WaitKind.local + WaitKind.network, Pace.allCases)
+        @Test(.testsOrder, arguments: WaitKind.local + WaitKind.network, Pace.allCases)
         func `a wait ends once, by the first event that takes effect`(kind: WaitKind, pace: Pace) async throws {
             for driver in kind.drivers {
                 for order in WaitEvent.orders(of: kind.events) {
