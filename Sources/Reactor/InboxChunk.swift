@@ -135,7 +135,12 @@ final class InboxChunk: Sendable {
 
     /// Makes a chunk ready for further use, to which nobody else refers.
     func reset() {
-        for index in 0..<Self.capacity { unsafe entries[index].state.store(.pending, ordering: .relaxed) }
+        for index in 0..<Self.capacity {
+            // The count of references orders what others did with the entry before this. It is Swift's, where the thread
+            // sanitizer does not look: this and the last step of `cancel` say the same in its words.
+            _ = unsafe entries[index].state.load(ordering: .acquiring)
+            unsafe entries[index].state.store(.pending, ordering: .relaxed)
+        }
         unsafe count = 0
         unsafe loopSide.pointee = LoopSide()
     }
@@ -155,6 +160,8 @@ final class InboxChunk: Sendable {
     func cancel(_ index: Int) -> Bool {
         guard step(index, .pending, .cancelled) else { return false }
         unsafe entries[index].body = nil
+        // Once more: see `reset`.
+        unsafe entries[index].state.store(.cancelled, ordering: .releasing)
         return true
     }
 

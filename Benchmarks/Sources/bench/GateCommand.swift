@@ -65,7 +65,7 @@ struct GateCommand: ParsableCommand {
         func figure(_ server: EchoServer) throws -> Double {
             Terminal.note("gate: instructions of \(server.rawValue)")
             return try GateTools.withStrippedProgram { program in
-                try perMessage { [try GateTools.instructions(server, load($0), program: program)] }[0]
+                try perMessage(runs: 2) { [try GateTools.instructions(server, load($0), program: program)] }[0]
             }
         }
         let libuv = try figure(.libuv)

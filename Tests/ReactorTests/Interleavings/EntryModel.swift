@@ -1,8 +1,8 @@
 // One entry of an inbox as a model: the loop runs it while two threads cancel it, and wait for the end of the run where
 // they come too late; then its chunk is used again, if nobody can name the entry any more.
 //
-// Of Sources/Reactor/InboxChunk.swift: `step`, `state`, `resumeAtEnd`, `wakeWaiters`, `reset`. The count of references
-// is Swift's: released on the way down, acquired by who asks whether it is the only one.
+// Of Sources/Reactor/InboxChunk.swift: `step`, `state`, `cancel`, `resumeAtEnd`, `wakeWaiters`, `reset`. The count of
+// references is Swift's: released on the way down, acquired by who asks whether it is the only one.
 
 struct EntryModel {
     enum Mistake: CaseIterable {
@@ -93,6 +93,8 @@ struct EntryModel {
         if mistake == .reusesEarly { code.add(.set(left, 1)) }
         try code.when(left, is: 1) { code in
             var source = try chunk.function("reset")
+            let last = code.register()
+            try code.load(parts.state, into: last, from: &source)
             try code.store(parts.state, .number(State.pending), from: &source)
             try source.finish()
             code.add(.write(parts.body, offset: nil, 1))
@@ -132,6 +134,10 @@ struct EntryModel {
         try code.when(cancelled, is: 1) { code in
             code.add(.write(parts.body, offset: nil, 0))
             code.add(.count(parts.cancelled, offset: nil))
+            // After the step, which is a function of its own.
+            var source = try chunk.function("cancel")
+            try code.store(parts.state, .number(State.cancelled), from: &source)
+            try source.finish()
         } otherwise: { code in
             try resumeAtEnd(&code, parts, number)
             // When this has returned, the closure does not run any more: what it did is there.

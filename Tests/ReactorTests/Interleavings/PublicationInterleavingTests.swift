@@ -19,20 +19,24 @@ extension ReactorTests {
             #expect(try model.search().fault != nil)
         }
 
+        private static let entryFunctions = ["step", "state", "wakeWaiters", "reset", "cancel"]
+
         @Test func `the orderings of an entry's state are needed, but where a lock or another step does it`() throws {
             let model = try EntryModel()
             var needed: [String] = []
             var notNeeded: [String] = []
-            for (place, was, ordering) in try model.chunk.weakenings(of: ["step", "state", "wakeWaiters", "reset"]) {
+            for (place, was, ordering) in try model.chunk.weakenings(of: Self.entryFunctions) {
                 var weaker = model
                 weaker.chunk.weakened = [place: ordering]
                 let text = "\(place.function) \(was.name) \(ordering)"
                 if try weaker.search().fault == nil { notNeeded.append(text) } else { needed.append(text) }
             }
             #expect(needed == ["step state.compareExchange acquiring"])
-            // The first two: each stands in for the other, as who is late does both. The third is under the lock.
+            // The first two: each stands in for the other, as who is late does both. The third is under the lock. The last
+            // two say what the count of references says.
             let doubled = [
                 "step state.compareExchange releasing", "state state.load relaxed", "wakeWaiters state.store relaxed",
+                "reset state.load relaxed", "cancel state.store relaxed",
             ]
             #expect(notNeeded == doubled)
         }
