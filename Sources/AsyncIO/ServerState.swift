@@ -60,8 +60,7 @@ final class ServerState {
     private let limit: ConnectionLimit
     private let limits: ActivityLimits
     private var sweeper: Scheduled?
-    /// One closure for all connections.
-    private lazy var accept: (StreamChannel) -> Void = { [unowned self] channel in didAccept(channel) }
+    private lazy var accept = StreamChannel.OnMade { [unowned self] channel in didAccept(channel) }
     /// Of connections whose handlers have ended.
     private var past = ServerStatistics()
 

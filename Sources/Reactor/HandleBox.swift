@@ -28,9 +28,16 @@ class HandleBox {
     /// It goes on using the stream's callbacks after that, so that the stream must not be closed before the read
     /// callback that follows.
     final var isGivingRoom = false
-    final var closeAfterRoom = false
+    final var closeAfterRoom: Bool {
+        get { rareFlags & 1 != 0 }
+        set { rareFlags = newValue ? rareFlags | 1 : rareFlags & ~1 }
+    }
     /// Whether the peer has reset the connection.
-    final var wasReset = false
+    final var wasReset: Bool {
+        get { rareFlags & 2 != 0 }
+        set { rareFlags = newValue ? rareFlags | 2 : rareFlags & ~2 }
+    }
+    private final var rareFlags: UInt8 = 0
     final var streamKind = StreamKind.tcp
     /// The descriptor, once it was asked for.
     final var knownDescriptor: CInt = -1

@@ -38,7 +38,7 @@ package final class StreamChannel: Receiver, StreamProtocol {
     }
     // SAFETY: the same object, not counted: `heldTransport` holds it.
     private(set) var hotTransport: Unmanaged<StreamTransport>?
-    private var onMade: ((StreamChannel) -> Void)?
+    private var onMade: OnMade?
     // Whose cancellation the waits hear of: see StreamChannel+Cancellation.swift.
     // SAFETY: compared, never followed. The task lives as long as it is the handler's, so no other has its address.
     var task: UnsafeRawPointer?
@@ -52,7 +52,18 @@ package final class StreamChannel: Receiver, StreamProtocol {
     var wasTaskCancelled = false
 
     /// A channel that calls `onMade` once, when the connection is there.
-    package init(on loop: isolated EventLoop, onMade: @escaping (StreamChannel) -> Void) {
+    package convenience init(on loop: isolated EventLoop, onMade: @escaping (StreamChannel) -> Void) {
+        self.init(on: loop, onMade: OnMade(onMade))
+    }
+
+    /// What is called when the connection is there: an object, as a reference is half as large as a closure, and one serves
+    /// all connections of a server. (idle connections)
+    package final class OnMade {
+        fileprivate let body: (StreamChannel) -> Void
+        package init(_ body: @escaping (StreamChannel) -> Void) { self.body = body }
+    }
+
+    package init(on loop: isolated EventLoop, onMade: OnMade) {
         arrival = Park(on: loop)
         self.onMade = onMade
         super.init()
@@ -110,7 +121,7 @@ package final class StreamChannel: Receiver, StreamProtocol {
         isAtEnd = transport.readingEnd == .reached
         endSent = transport.writingEnd == .sent
         transport.pauseReadingHere()
-        onMade.take()?(self)
+        onMade.take()?.body(self)
     }
 
     package func dataReceived(_ bytes: Bytes, from transport: StreamTransport, on loop: isolated EventLoop) {
