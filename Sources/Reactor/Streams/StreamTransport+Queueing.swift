@@ -134,33 +134,50 @@ final class FlushList {
 }
 
 /// Memory in which small pieces are gathered, lent to connections for as long as they need it.
+///
+/// In two sizes, as in a turn in which many connections write, most write little: what is lent to all of them at once should
+/// stay in the processor's cache, and all of it be kept for the next turn.
 @safe
 final class WriteBlocks {
+    /// What a connection is lent first.
+    static var smallCapacity: Int { 1_024 }
+    /// What it is lent instead when that is full.
     static var capacity: Int { 16_384 }
     /// Smaller pieces than this are copied into a block.
     static var smallPiece: Int { 4_096 }
     /// How many blocks are kept.
+    static var mostSmallSpare: Int { 512 }
     static var mostSpare: Int { 16 }
 
     // The one that is used again and again, and others.
     // SAFETY: the loop's thread alone uses it; a check of exclusivity at run time would find nothing.
     @exclusivity(unchecked) private var warm: ByteStorage?
-    private var spare: [ByteStorage] = []
+    // SAFETY: as above.
+    @exclusivity(unchecked) private var small: [ByteStorage] = []
+    // SAFETY: as above.
+    @exclusivity(unchecked) private var large: [ByteStorage] = []
 
-    var spareCount: Int { spare.count + (unsafe warm == nil ? 0 : 1) }
+    var smallSpareCount: Int { unsafe small.count + (warm == nil ? 0 : 1) }
+    var spareCount: Int { unsafe large.count }
 
-    func take() -> ByteStorage {
+    /// A block with room for so many bytes, which are not more than a large one has.
+    func take(for count: Int) -> ByteStorage {
+        guard count <= Self.smallCapacity else {
+            return unsafe large.popLast() ?? ByteStorage.make(capacity: Self.capacity)
+        }
         if let block = unsafe warm.take() { return block }
-        return spare.popLast() ?? ByteStorage.make(capacity: Self.capacity)
+        return unsafe small.popLast() ?? ByteStorage.make(capacity: Self.smallCapacity)
     }
 
     func giveBack(_ block: consuming ByteStorage) {
         var block = block
         guard isKnownUniquelyReferenced(&block) else { return }
-        if unsafe warm == nil {
+        if block.size > Self.smallCapacity {
+            if unsafe large.count < Self.mostSpare { unsafe large.append(block) }
+        } else if unsafe warm == nil {
             unsafe warm = block
-        } else if spare.count + 1 < Self.mostSpare {
-            spare.append(block)
+        } else if unsafe small.count + 1 < Self.mostSmallSpare {
+            unsafe small.append(block)
         }
     }
 }

@@ -4,16 +4,29 @@
 extension WriteQueue {
     /// Gathers a small piece.
     func copy(_ bytes: UnsafeRawBufferPointer, _ blocks: WriteBlocks) {
-        if let block = unsafe block, block.size - runEnd < bytes.count {
-            seal()
-            giveBack(to: blocks)
-        }
-        let block = unsafe block ?? blocks.take()
+        if let size = unsafe block?.size, size - runEnd < bytes.count { makeRoom(for: bytes.count, blocks) }
+        let block = unsafe block ?? blocks.take(for: bytes.count)
         unsafe self.block = block
         // SAFETY: there is room behind `runEnd`, which no `Bytes` covers.
         unsafe (block.memory + runEnd).copyMemory(from: bytes.baseAddress!, byteCount: bytes.count)
         runEnd += bytes.count
         count(bytes.count)
+    }
+
+    /// Goes on in a large block, with what was gathered; or, if that is too much for one, begins another behind it.
+    private func makeRoom(for count: Int, _ blocks: WriteBlocks) {
+        let run = runEnd - runStart
+        if let small = unsafe block?.size, small < WriteBlocks.capacity, run > 0, run + count <= WriteBlocks.capacity {
+            let larger = blocks.take(for: WriteBlocks.capacity)
+            // SAFETY: written, and there is room for it.
+            unsafe larger.memory.copyMemory(from: block!.memory + runStart, byteCount: run)
+            giveBack(to: blocks)
+            unsafe block = larger
+            runEnd = run
+        } else {
+            seal()
+            giveBack(to: blocks)
+        }
     }
 
     /// What was gathered, if it is all that waits.

@@ -46,13 +46,13 @@ extension ReactorTests {
             gather("one", in: queue)
             queue.didTake(3)
             queue.giveBack(to: blocks)
-            #expect(blocks.spareCount == 1)
+            #expect(blocks.smallSpareCount == 1)
             gather("two", in: queue)
-            #expect(blocks.spareCount == 0, "it is the same one")
+            #expect(blocks.smallSpareCount == 0, "it is the same one")
             let held = Array(queue.unsent)
             queue.didTake(3)
             queue.giveBack(to: blocks)
-            #expect(blocks.spareCount == 0)
+            #expect(blocks.smallSpareCount == 0)
             gather("three", in: queue)
             #expect(held == ["two"])
         }
@@ -62,7 +62,36 @@ extension ReactorTests {
             for _ in 0..<100 { gather("0123456789", in: queue) }
             queue.ownSmallPieces(blocks)
             #expect(queue.next()?.map(\.retainedCapacity) == [1_000])
-            #expect(blocks.spareCount == 1)
+            #expect(blocks.smallSpareCount == 1)
+        }
+
+        @Test func `what outgrows a small block goes on in a large one, in one piece, and both come back`() {
+            let queue = WriteQueue()
+            let text = String(repeating: "0123456789", count: 10)
+            for _ in 0..<4 { gather(text, in: queue) }
+            queue.didTake(150)
+            for _ in 0..<60 { gather(text, in: queue) }
+            let whole = Array(String(repeating: text, count: 64).utf8.dropFirst(150))
+            #expect(unsafe queue.onlyRun.map { unsafe Array($0) } == whole)
+            #expect(queue.byteCount == whole.count && blocks.smallSpareCount == 1 && blocks.spareCount == 0)
+            queue.didTake(whole.count)
+            queue.giveBack(to: blocks)
+            #expect(blocks.smallSpareCount == 1 && blocks.spareCount == 1)
+        }
+
+        @Test func `hundreds of connections that write in one turn find all their blocks again in the next`() {
+            let queues = (0..<500).map { _ in WriteQueue() }
+            func turn() -> Set<ObjectIdentifier?> {
+                for queue in queues { gather("hello", in: queue) }
+                let used = Set(queues.map { $0.block.map { ObjectIdentifier($0) } })
+                for queue in queues {
+                    queue.didTake(5)
+                    queue.giveBack(to: blocks)
+                }
+                return used
+            }
+            let first = turn()
+            #expect(first.count == 500 && turn() == first)
         }
 
         @Test(arguments: everyNetwork)
