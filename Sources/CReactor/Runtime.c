@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #if defined(__linux__)
 #include <sys/syscall.h>
@@ -101,6 +102,37 @@ void *creactor_add_cancellation_handler(void *context) {
 }
 
 void creactor_remove_cancellation_handler(void *record) { swift_task_removeCancellationHandler(record); }
+
+int creactor_locals_place = 0;
+static atomic_flag is_looking_for_locals = ATOMIC_FLAG_INIT;
+static int attempts_left = 8;
+
+int creactor_locals_begin(void) {
+    if (atomic_flag_test_and_set(&is_looking_for_locals)) return 0;
+    if (creactor_locals_are_unknown()) return 1;
+    atomic_flag_clear(&is_looking_for_locals);
+    return 0;
+}
+
+void creactor_locals_end(int place) {
+    if (place > 0 || --attempts_left == 0) __atomic_store_n(&creactor_locals_place, place, __ATOMIC_RELAXED);
+    atomic_flag_clear(&is_looking_for_locals);
+}
+
+int creactor_peek(uintptr_t address, void *words) {
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    if (address < page || address % sizeof(uintptr_t) != 0) return 0;
+    uintptr_t first = address / page * page, last = (address + 2 * sizeof(uintptr_t) - 1) / page * page;
+    // Asks the kernel, which says no for what is no memory.
+#if defined(__APPLE__)
+    char in_core[2];
+#else
+    unsigned char in_core[2];
+#endif
+    if (mincore((void *)first, last - first + page, in_core) != 0) return 0;
+    memcpy(words, (const void *)address, 2 * sizeof(uintptr_t));
+    return 1;
+}
 
 int creactor_is_main_thread(void) {
 #if defined(__linux__)

@@ -8,11 +8,13 @@
 
 internal import CReactor
 
-/// The runtime's word that a task was cancelled, for the two that listen to it.
+/// The runtime's word that a task was cancelled, for the three that listen to it.
 @safe
 enum Cancellation {
-    /// Marks, in the lowest bit of an address, a channel.
+    /// Marks, in the lowest bits of an address, a channel.
     private static let channelTag: UInt = 1
+    /// The same for the scope of a task.
+    private static let scopeTag: UInt = 2
 
     /// Makes the runtime's word heard; the first call does it.
     static func install() { _ = installed }
@@ -21,11 +23,13 @@ enum Cancellation {
         unsafe creactor_hear_of_cancellation { context in
             // SAFETY: who listens holds itself until it stops.
             let address = unsafe UInt(bitPattern: context!)
-            if address & channelTag == 0 {
-                unsafe Unmanaged<Park>.fromOpaque(context!)._withUnsafeGuaranteedRef { $0.cancelFromAnywhere() }
-            } else {
-                let channel = unsafe UnsafeRawPointer(bitPattern: address & ~channelTag)!
-                unsafe Unmanaged<StreamChannel>.fromOpaque(channel)._withUnsafeGuaranteedRef { $0.cancelFromAnywhere() }
+            let listener = unsafe UnsafeRawPointer(bitPattern: address & ~(channelTag | scopeTag))!
+            switch address & (channelTag | scopeTag) {
+            case channelTag:
+                unsafe Unmanaged<StreamChannel>.fromOpaque(listener)._withUnsafeGuaranteedRef { $0.cancelFromAnywhere() }
+            case scopeTag:
+                unsafe Unmanaged<TaskScope>.fromOpaque(listener)._withUnsafeGuaranteedRef { $0.cancelFromAnywhere() }
+            default: unsafe Unmanaged<Park>.fromOpaque(listener)._withUnsafeGuaranteedRef { $0.cancelFromAnywhere() }
             }
         }
     }()
@@ -39,7 +43,16 @@ enum Cancellation {
 
     /// The same for the handler of a channel.
     static func listen(_ channel: StreamChannel) -> UnsafeMutableRawPointer? {
-        let address = unsafe UInt(bitPattern: Unmanaged.passUnretained(channel).toOpaque()) | channelTag
+        unsafe listen(Unmanaged.passUnretained(channel).toOpaque(), channelTag)
+    }
+
+    /// The same for all waits of the task that have no listener of their own.
+    static func listen(_ scope: TaskScope) -> UnsafeMutableRawPointer? {
+        unsafe listen(Unmanaged.passUnretained(scope).toOpaque(), scopeTag)
+    }
+
+    private static func listen(_ listener: UnsafeMutableRawPointer, _ tag: UInt) -> UnsafeMutableRawPointer? {
+        let address = UInt(bitPattern: listener) | tag
         return unsafe creactor_add_cancellation_handler(UnsafeMutableRawPointer(bitPattern: address)!)
     }
 

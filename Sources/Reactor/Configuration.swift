@@ -78,13 +78,17 @@ extension EventLoop {
         package var deadlockAfter: UInt64?
         /// Is told that tasks wait for one another.
         package var onDeadlock: @Sendable (EventLoop) -> Void
+        /// Whether tasks are used again although whoever spawns has task-local values, as a test runner's tests have.
+        package var ignoresTaskLocals: Bool
 
         package init(
             seed: UInt64?,
             deadlockAfter: UInt64? = nil,
+            ignoresTaskLocals: Bool = false,
             onDeadlock: @escaping @Sendable (EventLoop) -> Void = { _ in }
         ) {
             (self.seed, self.deadlockAfter, self.onDeadlock) = (seed, deadlockAfter, onDeadlock)
+            self.ignoresTaskLocals = ignoresTaskLocals
         }
     }
 

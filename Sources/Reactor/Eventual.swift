@@ -51,13 +51,15 @@ package class Eventual: @unchecked Sendable {
         (self.loop, self.file, self.line) = (loop, file, line)
     }
 
-    deinit { reportUnlessObserved("the future") }
+    deinit { if hasFailed { reportUnlessObserved("the future") } }
+
+    final var hasFailed: Bool { state.load(ordering: .acquiring) == State.failed }
 
     /// Reports an error that nobody has seen, once the last reference has gone.
-    final func reportUnlessObserved(_ title: @autoclosure () -> String) {
+    final func reportUnlessObserved(_ title: String) {
         guard let failure, !observed.load(ordering: .relaxed), !(failure is CancellationError) else { return }
         observe()
-        loop.reportAnywhere(.unobservedError(failure), "\(title()) of \(file):\(line)")
+        loop.reportAnywhere(.unobservedError(failure), "\(title) of \(file):\(line)")
     }
 
     /// The task whose end it is, if it is one.
@@ -99,7 +101,7 @@ package class Eventual: @unchecked Sendable {
         }
     }
 
-    private final var isHere: Bool { unsafe creactor_current_loop() == loop.core.identity }
+    final var isHere: Bool { unsafe creactor_current_loop() == loop.core.identity }
 
     /// Tells those who wait; on the loop.
     func hasEnded() { tell() }
@@ -114,13 +116,35 @@ package class Eventual: @unchecked Sendable {
 
     /// The error, if the result is one.
     @usableFromInline
-    package final var failure: (any Error)? { state.load(ordering: .acquiring) == State.failed ? unsafe error : nil }
+    package final var failure: (any Error)? { hasFailed ? unsafe error : nil }
 
     /// Notes that somebody has seen the result, or will.
     @usableFromInline
     package final func observe() { observed.store(true, ordering: .relaxed) }
 
     // MARK: Waiting
+
+    /// What came of running the awaited task at once, within the wait for it.
+    @usableFromInline
+    enum Lent {
+        /// It has not ended, or was not run.
+        case pending
+        /// It has ended, and the one who waits goes on.
+        case ended
+        /// It has ended, but others are to run before the one who waits goes on.
+        case endedBeforeOthers
+    }
+
+    /// Runs the awaited task at once, if it is one for which that changes nothing but the cost.
+    @usableFromInline
+    func lendStep() -> Lent { .pending }
+
+    /// Lets those run that are ready.
+    @usableFromInline
+    final func letOthersRun() async { await LoopWait.turn() }
+
+    /// Whether nobody waits or is to be called.
+    final var isUnwatched: Bool { unsafe first == nil && waiters == nil && entries.isEmpty }
 
     /// Begins the wait of the only task that waits, on the loop; nil if it is not the only one, or this is not the loop.
     // PERF: most are awaited once, and need no line for that. (spawn and await)

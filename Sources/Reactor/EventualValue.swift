@@ -53,6 +53,13 @@ extension Eventual {
         observe()
         while true {
             if let value = try get(as: type) { return value }
+            switch lendStep() {
+            case .ended: continue
+            case .endedBeforeOthers:
+                await letOthersRun()
+                continue
+            case .pending: break
+            }
             // PERF: the wait is inlined into its caller, which saves frames. (spawn and await)
             guard Isolation.exists(#isolation), let park = beginWait() else {
                 try await waitInLine()

@@ -56,6 +56,7 @@ extension LoopCore {
         report.handles = closeHandles()
         memory?.loopIsClosing()
         parked.cancelAll()
+        workers.dismiss(self)
         spareEventualPark = nil
         spawned.forgetAll()
         mainQueue?.close()

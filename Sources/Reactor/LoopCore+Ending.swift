@@ -15,17 +15,21 @@ extension LoopCore {
         let watch = watchForTasksThatDoNotEnd()
         defer { watch?.cancel() }
         while spawned.count > 0 {
-            spawned.onEmpty = { [self] in stop() }
+            unsafe spawned.onEmpty = { [self] in stop() }
             forgetStop()
             runForever()
-            spawned.onEmpty = nil
+            unsafe spawned.onEmpty = nil
         }
         for _ in 0..<Self.mostTurns {
-            let waits = !parked.isEmpty
+            let waits = !parked.isEmpty || workers.count > 0
             guard waits || ready.count > 0 || inbox.hasEntries.load(ordering: .acquiring) else { return }
             // In a turn of the loop, so that what is resumed goes on here.
             if waits {
-                _ = scheduleSoon({ [self] in parked.cancelAll() }, site: CallSite(file: #fileID, line: #line))
+                let end = { [self] in
+                    parked.cancelAll()
+                    workers.dismiss(self)
+                }
+                _ = scheduleSoon(end, site: CallSite(file: #fileID, line: #line))
             }
             runOnce(waiting: false)
         }

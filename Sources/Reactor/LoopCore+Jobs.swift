@@ -3,6 +3,7 @@
 
 internal import CReactor
 internal import Dispatch
+internal import Synchronization
 
 extension LoopCore {
     /// Runs a job as what it came for.
@@ -11,11 +12,13 @@ extension LoopCore {
     /// then need not switch.
     @inline(__always)
     func run(job entry: ReadyEntry) {
+        taskOfStep = entry.task
         if entry.isTaskExecutorJob {
             unsafe entry.job.runSynchronously(isolatedTo: serialExecutor!, taskExecutor: taskExecutor!)
         } else {
             unsafe entry.job.runSynchronously(on: serialExecutor!)
         }
+        taskOfStep = 0
     }
 
     /// Takes a job that this thread has enqueued for the global executor.
@@ -29,12 +32,58 @@ extension LoopCore {
         }
     }
 
-    /// Resumes a task and runs it at once, as its turn has come.
-    func resumeNow(_ continuation: UnsafeContinuation<Bool, Never>) {
+    /// Resumes a task and runs it at once: as its turn has come, or as a part of the task that runs.
+    func resumeNow(_ continuation: UnsafeContinuation<Bool, Never>, _ value: Bool = false) {
         isResumingNow = true
-        unsafe resume(continuation, false)
+        unsafe resume(continuation, value)
         isResumingNow = false
         if let job = resumedJob.take() { unsafe job.runSynchronously(on: serialExecutor!) }
+    }
+
+    /// Runs the task now that the calling task is about to wait for, if that changes no order: if it would be the next to
+    /// run and nothing else is ready. Saves the calling task its wait if the other ends in that step, as most do that are
+    /// awaited at once.
+    ///
+    /// Only what waits may be run within: a step that another's code has begun, as an eager task, is still that code's.
+    func runNext(_ record: TaskRecord, _ task: UInt) -> Bool {
+        guard taskOfStep != 0, unsafe taskOfStep == UInt(bitPattern: creactor_current_task()), batchesLeft > 0 else {
+            return false
+        }
+        guard ready.count == 1, inner.count == 0, !stopRequested, creactor_is_cancelled() == 0 else { return false }
+        let next = ready.first
+        guard next.isJob, next.task == task, !next.isTaskExecutorJob, lendsSteps,
+            !inbox.hasEntries.load(ordering: .acquiring)
+        else { return false }
+        // It counts as a batch, so that the loop comes to its timers and its input.
+        batchesLeft -= 1
+        let entry = ready.pop()
+        if leftOfBatch > 0 { leftOfBatch -= 1 }
+        statistics.callbacks &+= 1
+        let outer = taskOfStep
+        let left = batchesLeft
+        // Not within one another, which would fill the stack.
+        batchesLeft = 0
+        unsafe lent = (outer, Unmanaged.passUnretained(record))
+        run(job: entry)
+        unsafe lent = nil
+        batchesLeft = left
+        taskOfStep = outer
+        return true
+    }
+
+    /// Whether whoever has lent its step may go on as if it had been woken: nothing else is to run before.
+    var isNext: Bool {
+        ready.count == 0 && inner.count == 0 && !stopRequested && !inbox.hasEntries.load(ordering: .acquiring)
+    }
+
+    /// Runs a task at once that was made a moment ago, as a part of the task that runs.
+    func runLast(_ task: Task<Void, Never>) {
+        // SAFETY: a task's handle is the address of the task, which is compared.
+        let address = unsafe unsafeBitCast(task, to: UInt.self)
+        guard let entry = (collecting ? inner : ready).popLast(job: address) else { return }
+        let outer = taskOfStep
+        run(job: entry)
+        taskOfStep = outer
     }
 
     /// Resumes a task on the loop, whatever the global executor does otherwise.

@@ -44,6 +44,7 @@ package enum TestRun {
         MainLoopExecutor.install()
         let loop = try EventLoop(configuration) { _ in MainLoopExecutor.shared }
         let core = unsafe loop.core
+        core.workers.areKept = true
         defer { core.closeHere() }
         MainLoopExecutor.shared.serve(by: core)
         defer { MainLoopExecutor.shared.serve(by: nil) }

@@ -161,6 +161,7 @@ extension LoopCore {
         unsafe pollReturned = uv_now(raw)
         phase = .batches
         pollIsQuiet = false
+        batchesLeft = singleTurn ? 1 : configuration.batchesPerPoll
         if isWatchingForDeadlock { stopWatchingForDeadlock() }
         if stopRequested {
             lastBatch()
@@ -178,12 +179,11 @@ extension LoopCore {
     private static var mostEntriesPerPoll: Int { 4_096 }
 
     private func runBatches() {
-        var remaining = singleTurn ? 1 : configuration.batchesPerPoll
-        var budget = remaining == 1 ? Int.max : Self.mostEntriesPerPoll
-        while remaining > 0 && budget > 0 && !stopRequested {
+        var budget = batchesLeft == 1 ? Int.max : Self.mostEntriesPerPoll
+        while batchesLeft > 0 && budget > 0 && !stopRequested {
             drainInboxIfNeeded()
             guard ready.count > 0 else { return }
-            remaining -= 1
+            batchesLeft -= 1
             let size = min(ready.count, budget)
             budget -= size
             runBatch(size)
@@ -202,9 +202,9 @@ extension LoopCore {
     @inline(__always)
     private func runBatch(_ size: Int) {
         if shuffler != nil { return runShuffled(size) }
-        var remaining = size
-        while remaining > 0 {
-            remaining -= 1
+        leftOfBatch = size
+        while leftOfBatch > 0 {
+            leftOfBatch -= 1
             run(ready.pop())
         }
     }
@@ -281,7 +281,7 @@ extension LoopCore {
 
     @inline(never)
     private func runTimed(_ entry: ReadyEntry) {
-        spawned.endedInStep?.removeAll(keepingCapacity: true)
+        unsafe spawned.endedInStep?.removeAll(keepingCapacity: true)
         endedHandler = nil
         let start = now
         let subject = runNow(entry)

@@ -43,6 +43,8 @@ final class LoopCore {
     let keepsJobs: Bool
     /// The configuration's threshold is set.
     let timesCallbacks: Bool
+    /// Whether a task may lend its step to one that it waits for: steps are neither timed nor shuffled.
+    let lendsSteps: Bool
 
     var state = State.idle
     private(set) var handles: LoopHandles!
@@ -80,16 +82,33 @@ final class LoopCore {
     var stopRequested = false
     /// How many ready entries still run after `stop()` was called.
     var stopLimit = Int.max
+    /// How many entries of the batch that runs are left.
+    var leftOfBatch = 0
+    /// The task whose step the ready queue has begun, as an address, or 0.
+    var taskOfStep: UInt = 0
+    /// The task that has lent its step, and the one that it waits for, which runs in it.
+    // SAFETY: whoever waits holds it.
+    @exclusivity(unchecked) var lent: (task: UInt, to: Unmanaged<TaskRecord>)?
+    /// How many batches may yet run before the next poll.
+    var batchesLeft = 0
     /// Whether the run ends after this turn.
     var singleTurn = false
 
     // MARK: Tasks
 
     let parked = Parked()
+    /// Tasks whose cancellation all their waits hear of.
+    let taskScopes = TaskScopes()
     /// What was spawned on the loop and has not ended.
     let spawned = SpawnedTasks()
     // SAFETY: the same object, not counted: `spawned` holds it.
     let hotSpawned: Unmanaged<SpawnedTasks>
+    /// Tasks that have run what was spawned, and wait for more.
+    let workers: SpawnWorkers
+    // SAFETY: the same object, not counted.
+    let hotWorkers: Unmanaged<SpawnWorkers>
+    /// Whose isolation is the loop's: its own and, if it has the main actor's executor, the main actor's.
+    private(set) var isolations: (loop: ObjectIdentifier?, main: ObjectIdentifier?) = (nil, nil)
     /// The timers of waits that end at a deadline which a bare task has inherited.
     var waitTimers: [ObjectIdentifier: Scheduled] = [:]
     /// A place where nobody waits, for the next task that is awaited.
@@ -157,8 +176,11 @@ final class LoopCore {
         slab = ReadSlab()
         unsafe hotSlab = Unmanaged.passUnretained(slab)
         unsafe hotSpawned = Unmanaged.passUnretained(spawned)
+        workers = SpawnWorkers(ignoringTaskLocals: configuration.testing?.ignoresTaskLocals == true)
+        unsafe hotWorkers = Unmanaged.passUnretained(workers)
         timesCallbacks = configuration.slowCallbackThreshold != nil
-        if timesCallbacks { spawned.endedInStep = [] }
+        lendsSteps = !timesCallbacks && configuration.testing?.seed == nil
+        if timesCallbacks { unsafe spawned.endedInStep = [] }
         keepsJobs = configuration.globalExecutor == .loop
         GlobalJobs.install()
         Cancellation.install()
@@ -194,6 +216,8 @@ final class LoopCore {
         unsafe facade = Unmanaged.passUnretained(loop)
         unsafe serialExecutor = loop.unownedExecutor
         unsafe taskExecutor = loop.taskLoopExecutor.asUnownedTaskExecutor()
+        let isMain = loop.executor is MainLoopExecutor
+        isolations = (ObjectIdentifier(loop), isMain ? ObjectIdentifier(MainActor.shared) : nil)
     }
 
     /// Calls `body` with the public loop, whose references are not counted for it: it outlives every callback.

@@ -45,6 +45,7 @@ package final class LoopThread: Sendable {
         do {
             let loop = try EventLoop(thread.configuration)
             let core = unsafe loop.core
+            core.workers.areKept = true
             thread.started.complete(.success(loop))
             // Code on the loop may stop it; that ends neither the body nor its loop.
             repeat { core.runForever() } while !thread.isEnding.load(ordering: .acquiring)

@@ -26,6 +26,7 @@ package enum MainRun {
         MainLoopExecutor.install()
         let loop = try EventLoop(configuration) { _ in MainLoopExecutor.shared }
         let core = unsafe loop.core
+        core.workers.areKept = true
         defer { core.closeHere() }
         core.mainQueue = try MainQueueWatch.make(on: core)
         MainLoopExecutor.shared.serve(by: core)
@@ -43,6 +44,8 @@ package enum MainRun {
         withoutActuallyEscaping(body) { body in
             mainTask = Task { @MainActor in
                 unsafe loop.core.mainTask = UInt(bitPattern: creactor_current_task())
+                let scope = unsafe TaskScope.begin(loop.core)
+                defer { scope?.end() }
                 do { unsafe outcome = .success(try await body()) } catch { unsafe outcome = .failure(error) }
                 unsafe loop.core.stop()
             }

@@ -33,6 +33,8 @@ public class Park {
     private var isListed = true
     /// Whether a scope hears of its cancellation.
     private var isScoped = false
+    /// Whether the scope of the task that waits does: see TaskScope.swift.
+    private var isInTaskScope = false
     /// Whether a timer cancels the task that waits when its inherited deadline passes.
     private var hasDeadline = false
     /// Whether that wait has ended before it was stored, and how.
@@ -41,8 +43,8 @@ public class Park {
 
     // The loop's list of waits: see `Parked`.
     // SAFETY: both live as long as they are listed, as the tasks that wait hold them.
-    fileprivate var next: Unmanaged<Park>?
-    fileprivate var previous: Unmanaged<Park>?
+    var next: Unmanaged<Park>?
+    var previous: Unmanaged<Park>?
 
     /// The channel of whose handler's cancellation waits here may hear, which saves them listening for it.
     // SAFETY: not counted: a channel outlives the waits for it.
@@ -189,6 +191,7 @@ public class Park {
     final func registerForCancellation() -> UnsafeMutableRawPointer? {
         if enterScope() { return nil }
         if InheritedDeadline.isUsed { hasDeadline = core.watchDeadline(of: self) }
+        if enterTaskScope() { return nil }
         // SAFETY: stopped by the function that asked for it, after the wait.
         return unsafe Cancellation.listen(self)
     }
@@ -213,6 +216,18 @@ public class Park {
             if scope.wasTaskCancelled { _ = end(cancelled: true) }
             return true
         }
+    }
+
+    /// Whether the scope of the calling task hears of its cancellation, wherever that waits.
+    @inline(__always)
+    private final func enterTaskScope() -> Bool {
+        guard let scope = unsafe core.taskScopes.scope(of: creactor_current_task()) else { return false }
+        unsafe scope._withUnsafeGuaranteedRef { scope in
+            isInTaskScope = true
+            unsafe scope.waiting = Unmanaged.passUnretained(self)
+            if scope.wasCancelled { _ = end(cancelled: true) }
+        }
+        return true
     }
 
     /// Begins a wait of the task whose cancellation the scope hears of.
@@ -282,7 +297,7 @@ public class Park {
     final func store(_ continuation: UnsafeContinuation<Bool, Never>) {
         isBeginning = false
         if endedEarly {
-            leaveScope()
+            unsafe leaveScope(continuation)
             unsafe core.resume(continuation, wasCancelledEarly)
         } else {
             unsafe self.continuation = continuation
@@ -295,13 +310,20 @@ public class Park {
         guard let continuation = unsafe continuation else { return endEarly(cancelled) }
         unsafe self.continuation = nil
         if isListed { core.parked.remove(self) }
-        leaveScope()
+        unsafe leaveScope(continuation)
         unsafe core.resume(continuation, cancelled)
         return true
     }
 
     @inline(__always)
-    private final func leaveScope() {
+    private final func leaveScope(_ continuation: UnsafeContinuation<Bool, Never>) {
+        if isInTaskScope {
+            isInTaskScope = false
+            // SAFETY: a continuation is the address of its task, and nothing follows it.
+            let task = unsafe unsafeBitCast(continuation, to: UnsafeRawPointer.self)
+            unsafe core.taskScopes.scope(of: task)?._withUnsafeGuaranteedRef { unsafe $0.waiting = nil }
+            return
+        }
         // Another task may have waited here, while the handler waits elsewhere.
         guard isScoped else { return }
         isScoped = false
@@ -339,50 +361,6 @@ extension Park {
     final var waitingTask: UInt? {
         // SAFETY: a continuation is the address of its task, and nothing follows it.
         unsafe continuation.map { unsafe unsafeBitCast($0, to: UInt.self) }
-    }
-}
-
-/// The waits of a loop that are under way: a list through the places themselves.
-@safe
-final class Parked {
-    // SAFETY: not counted: the tasks that wait hold their places, and a place leaves the list when its wait ends.
-    private var first: Unmanaged<Park>?
-
-    @inline(__always)
-    func insert(_ park: Park) {
-        unsafe park.previous = nil
-        unsafe park.next = first
-        let place = unsafe Unmanaged.passUnretained(park)
-        unsafe first?._withUnsafeGuaranteedRef { unsafe $0.previous = place }
-        unsafe first = place
-    }
-
-    @inline(__always)
-    func remove(_ park: Park) {
-        if let previous = unsafe park.previous {
-            unsafe previous._withUnsafeGuaranteedRef { unsafe $0.next = park.next }
-        } else {
-            unsafe first = park.next
-        }
-        unsafe park.next?._withUnsafeGuaranteedRef { unsafe $0.previous = park.previous }
-    }
-
-    var isEmpty: Bool { unsafe first == nil }
-
-    /// All places where a task waits, those that began to wait last first.
-    var all: [Park] {
-        var places: [Park] = []
-        var place = unsafe first
-        while let here = unsafe place {
-            unsafe places.append(here.takeUnretainedValue())
-            unsafe place = here._withUnsafeGuaranteedRef { unsafe $0.next }
-        }
-        return places
-    }
-
-    /// Ends all waits as if their tasks had been cancelled.
-    func cancelAll() {
-        while let park = unsafe first { unsafe park.takeUnretainedValue().cancel() }
     }
 }
 

@@ -130,6 +130,19 @@ final class ReadyRing {
         return ReadyEntry(bits: bits)
     }
 
+    /// The oldest entry, which stays; the ring must not be empty.
+    @inline(__always)
+    var first: ReadyEntry { ReadyEntry(bits: unsafe storage[head & mask]) }
+
+    /// Takes the newest entry, if it is a job of this task's.
+    func popLast(job task: UInt) -> ReadyEntry? {
+        guard count > 0 else { return nil }
+        let last = ReadyEntry(bits: unsafe storage[(head + count - 1) & mask])
+        guard last.isJob && last.task == task else { return nil }
+        count -= 1
+        return last
+    }
+
     @inline(never)
     private func grow() {
         let capacity = (mask + 1) * 2

@@ -2,6 +2,7 @@
 // end them, as `asyncio.run` does, and so that people can be told what a loop is busy with.
 
 internal import CReactor
+internal import Synchronization
 
 /// A spawned task, as its loop knows it, and its end.
 // SAFETY: what changes is guarded as said at each.
@@ -17,6 +18,22 @@ package final class TaskRecord: Eventual, @unchecked Sendable {
     @exclusivity(unchecked) private var handle: Task<Void, Never>?
     // SAFETY: compared, never followed. The task lives as long as this holds it.
     @exclusivity(unchecked) private var address: UnsafeRawPointer?
+    /// Whether the task may have run others before this, and may run others after it: see SpawnWorkers.swift.
+    // SAFETY: set before anybody gets this, and not changed.
+    @exclusivity(unchecked) private var isShared = false
+    /// Whose the task is, if it is shared: whoever cancels it holds it for that, so that it does not go on with another.
+    private let hold = Atomic<UInt8>(Hold.own)
+
+    private enum Hold {
+        /// It is this one's.
+        static let own: UInt8 = 0
+        /// This one was cancelled: the task is nobody else's any more.
+        static let cancelled: UInt8 = 1
+        /// It has gone on.
+        static let left: UInt8 = 2
+        /// The same, and this one was cancelled after its end.
+        static let cancelledLate: UInt8 = 3
+    }
 
     // The loop's list.
     // SAFETY: used on the loop's thread only.
@@ -33,7 +50,7 @@ package final class TaskRecord: Eventual, @unchecked Sendable {
         unsafe loop.core.hotSpawned._withUnsafeGuaranteedRef { $0.add(self) }
     }
 
-    deinit { reportUnlessObserved(name.map { "task \($0)" } ?? "the task") }
+    deinit { if hasFailed { reportUnlessObserved(name.map { "task \($0)" } ?? "the task") } }
 
     /// The task was made, and may even have ended.
     @usableFromInline
@@ -44,6 +61,18 @@ package final class TaskRecord: Eventual, @unchecked Sendable {
         if unsafe loop.core.hotSpawned._withUnsafeGuaranteedRef({ $0.isEnding }) { task.cancel() }
     }
 
+    /// The task may be another's before and after.
+    func sharesTask() { unsafe isShared = true }
+
+    /// The task, which calls this, has done with this one; says whether it may go on with another.
+    func leavesTask() -> Bool {
+        guard creactor_is_cancelled() == 0 else {
+            hold.store(Hold.cancelled, ordering: .relaxed)
+            return false
+        }
+        return change(from: Hold.own, to: Hold.left)
+    }
+
     /// An eager task has begun to run; called by itself.
     @usableFromInline
     func begins() {
@@ -51,10 +80,33 @@ package final class TaskRecord: Eventual, @unchecked Sendable {
     }
 
     /// Cancels the task; any thread.
-    package func cancel() { unsafe handle?.cancel() }
+    package func cancel() {
+        if unsafe isShared, !takeTask() { return }
+        unsafe handle?.cancel()
+    }
+
+    /// Takes the shared task for a cancellation; one that has gone on, or was taken before, has nothing to hear.
+    private func takeTask() -> Bool {
+        if change(from: Hold.own, to: Hold.cancelled) { return true }
+        _ = change(from: Hold.left, to: Hold.cancelledLate)
+        return false
+    }
+
+    private func change(from old: UInt8, to new: UInt8) -> Bool {
+        hold.compareExchange(expected: old, desired: new, ordering: .acquiringAndReleasing).exchanged
+    }
 
     /// Whether the task was cancelled; any thread.
-    package var isCancelled: Bool { unsafe handle?.isCancelled ?? false }
+    package var isCancelled: Bool {
+        let isTaskCancelled = unsafe handle?.isCancelled ?? false
+        guard unsafe isShared else { return isTaskCancelled }
+        // Asked afterwards: what the task is once it has gone on is not about this one.
+        return switch hold.load(ordering: .acquiring) {
+        case Hold.own: isTaskCancelled
+        case Hold.left: false
+        default: true
+        }
+    }
 
     /// Whether the calling task is this one.
     package var isCurrent: Bool { unsafe address != nil && address == creactor_current_task() }
@@ -70,6 +122,17 @@ package final class TaskRecord: Eventual, @unchecked Sendable {
     package var shortTitle: String { name ?? "#\(number)" }
 
     override package var task: TaskRecord? { self }
+
+    override func lendStep() -> Lent {
+        guard unsafe isShared && isUnwatched && isHere else { return .pending }
+        let core = unsafe Unmanaged.passUnretained(loop.core)
+        guard unsafe core._withUnsafeGuaranteedRef({ unsafe $0.runNext(self, UInt(bitPattern: address)) }), isDone else {
+            return .pending
+        }
+        // A cancellation that came meanwhile came first.
+        guard creactor_is_cancelled() == 0 else { return .pending }
+        return unsafe core._withUnsafeGuaranteedRef { $0.isNext } ? .ended : .endedBeforeOthers
+    }
 
     override func hasEnded() {
         if unsafe loop.core.isEnding, let failure, !(failure is CancellationError) {
@@ -95,9 +158,11 @@ package final class SpawnedTasks {
     // SAFETY: as above.
     @exclusivity(unchecked) private var listed = 0
     /// Called when the last one has ended, while somebody waits for that.
-    var onEmpty: (() -> Void)?
+    // SAFETY: as above.
+    @exclusivity(unchecked) var onEmpty: (() -> Void)?
     /// Those who have ended in the step that runs, if steps are timed.
-    var endedInStep: [TaskRecord]?
+    // SAFETY: as above.
+    @exclusivity(unchecked) var endedInStep: [TaskRecord]?
     /// Whether what is spawned from here on is cancelled at once.
     private(set) fileprivate var isEnding = false
 
@@ -133,9 +198,9 @@ package final class SpawnedTasks {
             unsafe first = next
         }
         unsafe record.previous = nil
-        if endedInStep != nil { endedInStep?.append(record) }
+        if unsafe endedInStep != nil { unsafe endedInStep?.append(record) }
         unsafe listed -= 1
-        if unsafe listed == 0 { onEmpty?() }
+        if unsafe listed == 0 { unsafe onEmpty?() }
     }
 
     /// Forgets all, as their loop is closed: it will not hear of their ends, and they hold it.
@@ -147,7 +212,7 @@ package final class SpawnedTasks {
         }
         unsafe last = nil
         unsafe listed = 0
-        endedInStep = nil
+        unsafe endedInStep = nil
     }
 
     /// Cancels all, oldest first, and what is spawned later.
@@ -158,7 +223,7 @@ package final class SpawnedTasks {
 
     /// The one that is this task, also if it has ended in the step that runs.
     func record(ofTask task: UInt) -> TaskRecord? {
-        endedInStep?.first { $0.isTask(task) } ?? all.first { $0.isTask(task) }
+        unsafe endedInStep?.first { $0.isTask(task) } ?? all.first { $0.isTask(task) }
     }
 
     /// All, oldest first.

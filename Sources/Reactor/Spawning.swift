@@ -12,6 +12,11 @@ package enum Spawning {
         eager: Bool,
         _ body: @escaping AnyBody<Value>
     ) {
+        if name == nil, mayShare(body.isolation) {
+            return share(task, eager: eager) {
+                do { task.succeed(try await body()) } catch { task.fail(error) }
+            }
+        }
         // SAFETY: a function with an isolated parameter is called like one with an ordinary parameter, and these two only
         // make a task that begins in that isolation.
         let handle =

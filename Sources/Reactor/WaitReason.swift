@@ -70,6 +70,10 @@ extension LoopCore {
 
     func sightings() -> [TaskSighting] {
         var waits = parked.all.map { (task: $0.waitingTask, reason: $0.explain()) }
+        if let lent = unsafe lent {
+            let record = unsafe lent.to.takeUnretainedValue()
+            unsafe waits.append((lent.task, WaitReason(text: "task \(record.shortTitle)", tasks: [record])))
+        }
         func takeReason(_ isTask: (UInt?) -> Bool) -> WaitReason? {
             guard let index = waits.firstIndex(where: { isTask($0.task) }) else { return nil }
             return waits.remove(at: index).reason

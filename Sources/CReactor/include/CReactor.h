@@ -74,6 +74,44 @@ static inline int creactor_is_bare_task(void) {
 /// Cancels a task, which must not have ended.
 static inline void creactor_cancel_task(const void *task) { swift_task_cancel((void *)task); }
 
+CREACTOR_SWIFT size_t swift_task_currentPriority(void *task);
+/// The priority of the task that runs here; 0 if none does.
+static inline uintptr_t creactor_current_priority(void) {
+    void *task = swift_task_getCurrent();
+    return task ? swift_task_currentPriority(task) : 0;
+}
+CREACTOR_SWIFT _Bool swift_task_isCurrentExecutor(creactor_executor executor);
+/// Whether a task runs here, with the isolation of an executor.
+static inline int creactor_runs_on(creactor_executor executor) {
+    return swift_task_getCurrent() && swift_task_isCurrentExecutor(executor);
+}
+
+CREACTOR_SWIFT _Bool swift_task_isCancelled(void *task);
+/// Whether the task that runs here was cancelled.
+static inline int creactor_is_cancelled(void) {
+    void *task = swift_task_getCurrent();
+    return task && swift_task_isCancelled(task);
+}
+
+/// Where in a task its task-local values begin, in bytes: 0 if that is not known, and negative if it will not be. See
+/// TaskLocals.swift.
+extern int creactor_locals_place;
+static inline int creactor_locals_are_unknown(void) {
+    return __atomic_load_n(&creactor_locals_place, __ATOMIC_RELAXED) == 0;
+}
+/// Whether the task that runs here is known to have no task-local values.
+static inline int creactor_lacks_task_locals(void) {
+    int place = __atomic_load_n(&creactor_locals_place, __ATOMIC_RELAXED);
+    const char *task = (const char *)swift_task_getCurrent();
+    return place > 0 && task && *(const uintptr_t *)(const void *)(task + place) == 0;
+}
+/// Takes the right to find it out: nobody else has it until `creactor_locals_end`. False if somebody has, or it is known.
+int creactor_locals_begin(void);
+/// Tells what was found; after some attempts in which nothing was, nobody looks any more.
+void creactor_locals_end(int place);
+/// Copies two words from an address; false if there is no memory.
+int creactor_peek(uintptr_t address, void *words);
+
 /// Makes `heard(context)` called when a task with a handler for `context` is cancelled, for the life of the process.
 void creactor_hear_of_cancellation(void (*heard)(void *context));
 /// Begins to listen for the cancellation of the task that runs here; tells of it at once if it was. Until the listening

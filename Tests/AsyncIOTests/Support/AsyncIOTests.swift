@@ -19,6 +19,7 @@ func testConfiguration() -> EventLoop.Configuration {
     if ProcessInfo.processInfo.environment["ASYNCIO_TEST_EXECUTOR"] == "pool" {
         configuration.globalExecutor = .pool
     }
-    if let seed = Seeds.current { configuration.testing = EventLoop.Testing(seed: seed) }
+    // The runner's own task-local values would keep tasks from being used again, as programs have them used.
+    configuration.testing = EventLoop.Testing(seed: Seeds.current, ignoresTaskLocals: true)
     return configuration
 }
