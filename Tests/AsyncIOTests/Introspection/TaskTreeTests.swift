@@ -95,12 +95,29 @@ extension AsyncIOTests {
                             #4 inner: waits for task leaf
                               #1 leaf: waits for AsyncEvent
                           #3 second: waits for task leaf
-                            #1 leaf: waits for AsyncEvent
+                            #1 leaf: see above
                         """
                 )
                 event.set()
                 try await shielded.value
                 try await second.value
+            }
+        }
+
+        @Test func `tasks that several await in many levels are written once each`() async throws {
+            try await onLoop { loop in
+                let event = AsyncEvent()
+                var level = spawnEach(2, on: loop) { _ in try await event.wait() }
+                for _ in 0..<40 {
+                    level = spawnEach(2, on: loop) { [level] _ in _ = try await AsyncIO.wait(for: level) }
+                }
+                for _ in 0..<5 { await AsyncIO.yield() }
+                let lines = loop.taskTree().split(separator: "\n")
+                // A heading, each task once, and each but the last two once more.
+                #expect(lines.count == 1 + 82 + 80)
+                #expect(lines.count { $0.hasSuffix(": see above") } == 80)
+                event.set()
+                for task in level { try await task.value }
             }
         }
 
