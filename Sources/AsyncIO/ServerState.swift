@@ -262,6 +262,9 @@ final class ServerState {
         roomy = []
     }
 
+    /// Whether clients are accepted.
+    var isServing: Bool { hasBegun && !isClosed }
+
     /// Whether nothing is left to do.
     var isDone: Bool { isClosed && active == 0 && accepted.isEmpty }
 

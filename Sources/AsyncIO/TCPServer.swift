@@ -12,13 +12,14 @@ public struct ServerOptions: Sendable {
     /// Close connections on which nothing was received or sent for this long; nil, the default, waits for ever.
     ///
     /// Reading and writing then throw ``LoopError/timedOut(_:)``, of which ``onError`` hears. Kept by looking now and then,
-    /// so up to half of it late and never early; a message pays nothing for it.
+    /// so up to half of it late and never early; a message pays nothing for it. Must be longer than nothing, or listening
+    /// traps.
     public var idleTimeout: Duration?
 
     /// Close connections whose client has sent nothing for this long from the beginning; nil, the default, waits for ever.
     ///
     /// For servers whose clients speak first 30 seconds are recommended: else whoever connects and is silent takes a
-    /// place for nothing. Kept like ``idleTimeout``.
+    /// place for nothing. Kept like ``idleTimeout``, and likewise longer than nothing.
     public var firstByteTimeout: Duration?
 
     /// Count the bytes of each connection, for ``TCPServer/statistics`` and ``TCPConnection/statistics``.
@@ -195,6 +196,18 @@ public final class TCPServer: Sendable {
     ) async {
         await bound.value(on: loop).drain(limit, isInHandler: isInHandler, on: loop)
     }
+
+    /// Whether it accepts clients: from when ``serve(_:)`` begins until the server is closed, in whichever way.
+    ///
+    /// Clients connect before that as well, and wait.
+    ///
+    /// The corresponding asyncio name is `Server.is_serving`.
+    public var isServing: Bool { get async { await Self.isServing(bound, on: bound.loop) } }
+
+    private static func isServing(
+        _ bound: LoopBound<ServerState>,
+        on loop: isolated EventLoop
+    ) -> Bool { bound.value(on: loop).isServing }
 
     /// How many connections its handlers have open.
     public var connectionCount: Int { get async { await statistics.active } }
