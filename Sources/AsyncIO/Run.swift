@@ -15,8 +15,8 @@
 ///
 /// For the length of the run the loop is the main actor: everything that is isolated to `MainActor` runs on it, between
 /// two `await`s nothing else does, and the loop serves Dispatch's main queue. When `body` has ended, tasks that were
-/// spawned with ``spawn(name:_:)`` are cancelled and awaited, waits of other tasks end with `CancellationError`, and the
-/// loop is closed. Runs can follow one another; each has a loop of its own.
+/// spawned with ``spawn(name:eager:fileID:line:_:)`` are cancelled and awaited, waits of other tasks end with
+/// `CancellationError`, and the loop is closed. Runs can follow one another; each has a loop of its own.
 ///
 /// Must be called on the main thread, and not while a loop runs there: both are mistakes that trap. From an `async`
 /// function it does not compile; there use ``withEventLoop(_:_:)``.

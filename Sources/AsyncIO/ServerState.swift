@@ -18,21 +18,31 @@ final class ServerWorker {
     let server: TCPServer
     let bound: LoopBound<ServerState>
     let handler: TCPServer.Handler
+    private let state: UInt64
+    private let outer: HandlerPlace.Outer?
 
     fileprivate init(
         _ server: TCPServer,
         _ bound: LoopBound<ServerState>,
+        _ state: UInt64,
         _ handler: @escaping TCPServer.Handler,
         on loop: isolated EventLoop
     ) {
         self.server = server
         self.bound = bound
+        self.state = state
         self.handler = handler
+        outer = HandlerPlace.current.map { HandlerPlace.Outer($0) }
         news = ExplainedPark(on: loop, .text("handlers of a TCPServer"))
     }
 
     /// The next connection.
     func next() -> StreamChannel? { accepted.isEmpty ? nil : accepted.removeFirst() }
+
+    /// The place of a connection's handler.
+    func place(of channel: StreamChannel) -> HandlerPlace {
+        HandlerPlace(state: state, connection: channel.number, outer: outer)
+    }
 }
 
 /// The state of a ``TCPServer``, on its loop.
@@ -50,12 +60,16 @@ final class ServerState {
     private(set) var isClosed = false
     /// Whether the handlers are to be cancelled.
     private(set) var isAborted = false
-    private var isServing = false
+    private var hasBegun = false
+    /// For ``HandlerPlace``.
+    private let number = HandlerPlace.nextState()
     /// How many handlers run.
     private(set) var active = 0
     /// Those that have handlers.
     private let connections = ChannelList()
-    private var drainers: [Park] = []
+    private var drains: [ServerDrain] = []
+    /// The connections whose handlers drain the server themselves, by their numbers, and how often.
+    private var drainingHandlers: [UInt64: Int] = [:]
     /// What is common to the server's listeners on all its loops.
     private let limit: ConnectionLimit
     private let limits: ActivityLimits
@@ -151,7 +165,7 @@ final class ServerState {
         for channel in accepted { channel.abort() }
         accepted = []
         wakeAll()
-        wakeDrainersIfDone()
+        endDrainsIfDone()
     }
 
     private func wakeAll() {
@@ -214,30 +228,14 @@ final class ServerState {
         sweeper = nil
     }
 
-    func drain(_ limit: Duration, on loop: isolated EventLoop) async {
-        close()
-        // A handler that drains its own server does not wait for itself.
-        let own = connections.all.contains { $0.isOfThisTask } ? 1 : 0
-        guard active > own else { return }
-        let park = ExplainedPark(on: loop, .text("the end of a TCPServer's handlers"))
-        drainers.append(park)
-        defer { drainers.removeAll { $0 === park } }
-        do {
-            try await withTimeout(limit) { [self] in while active > own { try await park.wait(on: loop) } }
-        } catch {
-            abort()
-            while active > own, await park.waitUncancellable(on: loop) {}
-        }
-    }
-
     // MARK: Serving
 
     /// Begins to serve.
     func begin() {
-        if isServing {
+        if hasBegun {
             fatalError("TCPServer.serve was called twice. One task serves; it starts a task per connection.")
         }
-        isServing = true
+        hasBegun = true
         for listener in listeners { listener.release() }
     }
 
@@ -249,7 +247,7 @@ final class ServerState {
         on loop: isolated EventLoop
     ) -> ServerWorker? {
         guard !accepted.isEmpty else { return nil }
-        let worker = ServerWorker(server, bound, handler, on: loop)
+        let worker = ServerWorker(server, bound, number, handler, on: loop)
         for channel in accepted.prefix(ServerWorker.mostHandlers) { give(channel, to: worker) }
         accepted.removeFirst(min(accepted.count, ServerWorker.mostHandlers))
         workers.append(worker)
@@ -263,6 +261,9 @@ final class ServerState {
         workers = []
         roomy = []
     }
+
+    /// Whether clients are accepted.
+    var isServing: Bool { hasBegun && !isClosed }
 
     /// Whether nothing is left to do.
     var isDone: Bool { isClosed && active == 0 && accepted.isEmpty }
@@ -282,6 +283,7 @@ final class ServerState {
     func handlerEnded(_ channel: StreamChannel, of worker: ServerWorker) {
         connections.remove(channel)
         if limits.countsBytes { past.add(channel.activity) }
+        if !drainingHandlers.isEmpty { drainingHandlers[channel.number] = nil }
         connectionGone(of: worker)
     }
 
@@ -292,10 +294,73 @@ final class ServerState {
         active -= 1
         if isClosed && worker.active == 0 { worker.news.wake() }
         if active == 0 && isClosed { news.wake() }
-        wakeDrainersIfDone()
+        endDrainsIfDone()
     }
 
-    private func wakeDrainersIfDone() {
-        if active <= 1 { for drainer in drainers { drainer.wake() } }
+    // MARK: Draining
+
+    // A handler that drains is not waited for by handlers that drain: two would wait for each other. Which handlers do is
+    // counted before any of them waits, and whether a wait is over is decided for all of them at the same moment: who is told
+    // first goes on, and is one that the next would wait for.
+
+    /// A task begins to drain the server.
+    ///
+    /// Returns whether it belongs to one of the handlers here, which has to be told by ``handlerEndsDraining(_:)``.
+    func handlerBeginsDraining(_ place: HandlerPlace) -> Bool {
+        guard let connection = place.connection(ofState: number),
+            connections.all.contains(where: { $0.number == connection })
+        else { return false }
+        drainingHandlers[connection, default: 0] += 1
+        endDrainsIfDone()
+        return true
+    }
+
+    /// It goes on; the handler may have ended meanwhile.
+    func handlerEndsDraining(_ place: HandlerPlace) {
+        guard let connection = place.connection(ofState: number), let count = drainingHandlers[connection] else {
+            return
+        }
+        drainingHandlers[connection] = count > 1 ? count - 1 : nil
+    }
+
+    /// Waits for the handlers, and aborts the server when the time is over.
+    ///
+    /// Within a handler of the server's, for those that do not drain it themselves.
+    func drain(_ limit: Duration, isInHandler: Bool, on loop: isolated EventLoop) async {
+        close()
+        let drain = ServerDrain(isInHandler, on: loop)
+        drains.append(drain)
+        defer { drains.removeAll { $0 === drain } }
+        endDrainsIfDone()
+        do {
+            guard !drain.isOver else { return }
+            try await withTimeout(limit) { while !drain.isOver { try await drain.park.wait(on: loop) } }
+        } catch {
+            abort()
+            // Without a loop there are no ends to hear of.
+            while !drain.isOver, await drain.park.waitUncancellable(on: loop) {}
+        }
+    }
+
+    private func endDrainsIfDone() {
+        for drain in drains where active <= (drain.isInHandler ? drainingHandlers.count : 0) { drain.end() }
+    }
+}
+
+/// A task that waits for a server's handlers.
+private final class ServerDrain {
+    let park: Park
+    /// Whether it belongs to a handler of that server.
+    let isInHandler: Bool
+    private(set) var isOver = false
+
+    init(_ isInHandler: Bool, on loop: isolated EventLoop) {
+        park = ExplainedPark(on: loop, .text("the end of a TCPServer's handlers"))
+        self.isInHandler = isInHandler
+    }
+
+    func end() {
+        isOver = true
+        park.wake()
     }
 }

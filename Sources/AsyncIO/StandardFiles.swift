@@ -1,5 +1,6 @@
 // Standard input and output where they are files, which are always ready and may take their time all the same: threads
-// of the pool read and write them. Whoever waits may give up; the work goes on, and what it read stays for the next.
+// of the pool read and write them. Whoever waits may give up; the work goes on, and what it read stays for the next. So it has
+// no deadline of whoever began it.
 
 internal import Reactor
 
@@ -23,8 +24,10 @@ final class FileInput {
         defer { isBusy = false }
         let task =
             pending
-            ?? spawn(name: "standard input") { [descriptor] in
-                try await offload { try descriptor.read(atMost: FileInput.largestRead) }
+            ?? Deadline.hidden {
+                spawn(name: "standard input") { [descriptor] in
+                    try await offload { try descriptor.read(atMost: FileInput.largestRead) }
+                }
             }
         pending = task
         do {
@@ -53,10 +56,12 @@ final class FileOutput {
         try Task.checkCancellation()
         if isClosed { throw StreamError.closed }
         guard !bytes.isEmpty else { return }
-        let task = spawn(name: "standard output") { [descriptor, last] in
-            // How that one ends is its own caller's.
-            try? await last?.value
-            try await offload { try descriptor.write(bytes) }
+        let task = Deadline.hidden {
+            spawn(name: "standard output") { [descriptor, last] in
+                // How that one ends is its own caller's.
+                try? await last?.value
+                try await offload { try descriptor.write(bytes) }
+            }
         }
         last = task
         try await task.value

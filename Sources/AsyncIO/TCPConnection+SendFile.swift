@@ -12,7 +12,8 @@ extension TCPConnection {
 
     /// Sends a part of a file, and returns when the kernel has taken it.
     ///
-    /// What was written before goes out first. Meanwhile whoever else writes gets ``StreamError/sendingFile``;
+    /// What was written before goes out first. Meanwhile whoever else writes gets ``StreamError/sendingFile``, except that what
+    /// the connection's ``writer`` is given goes out behind the file, and is dropped if that is not sent to its end;
     /// reading goes on. The place in the file that `read` and `write` would go on from is neither used nor changed.
     /// What the system does not have in its cache it reads from the disk meanwhile, a megabyte at most before others
     /// have their turn.
@@ -22,8 +23,7 @@ extension TCPConnection {
     ///   - offset: Where to begin, in bytes.
     ///   - count: How many bytes to send; nil is to the end of the file.
     /// - Returns: How many bytes were sent, which is fewer than `count` if the file ends before.
-    /// - Throws: ``PartialSendError`` with how many bytes were sent at least, if some were when something went wrong,
-    ///   or
+    /// - Throws: ``PartialSendError`` with how many bytes were sent at least, if some were when something went wrong, or
     ///   else that itself: ``SystemError`` if the peer has gone or the file cannot be read; `CancellationError` if the
     ///   task is cancelled: the connection can then be written to as before, behind exactly as many bytes of the file,
     ///   the last of which may wait to be sent. ``StreamError/closed`` if this side closes, ``StreamError/sendingFile`` if
@@ -55,11 +55,13 @@ extension TCPConnection {
     ) async throws -> Int {
         let channel = self.channel(on: loop)
         try channel.beginFile()
-        defer { channel.endFile() }
+        var wasSent = false
+        defer { channel.endFile(wasSent: wasSent) }
         var sending = FileSending(file: file, start: offset, count: count)
         do {
             try await channel.drain(on: loop)
             while sending.left > 0, try await step(&sending, channel, on: loop) {}
+            wasSent = true
             return sending.sent
         } catch {
             sending.sent -= channel.lostOfFile

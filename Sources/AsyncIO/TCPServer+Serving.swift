@@ -182,7 +182,11 @@ extension ServerWorker {
         let channel = connection.channel(on: loop)
         let registration = channel.handlerBegins(on: loop)
         do {
-            try await handler(connection)
+            try await HandlerPlace.$current.withValue(place(of: channel)) {
+                // Named, or else the body would begin elsewhere.
+                _ = loop
+                try await handler(connection)
+            }
             let wasCancelled = channel.handlerEnds(registration, on: loop)
             // A peer that does not take the last bytes in time is no fault of the handler's.
             if wasCancelled { channel.breakOff() } else { try? await channel.finish(on: loop) }

@@ -12,13 +12,14 @@ public struct ServerOptions: Sendable {
     /// Close connections on which nothing was received or sent for this long; nil, the default, waits for ever.
     ///
     /// Reading and writing then throw ``LoopError/timedOut(_:)``, of which ``onError`` hears. Kept by looking now and then,
-    /// so up to half of it late and never early; a message pays nothing for it.
+    /// so up to half of it late and never early; a message pays nothing for it. Must be longer than nothing, or listening
+    /// traps.
     public var idleTimeout: Duration?
 
     /// Close connections whose client has sent nothing for this long from the beginning; nil, the default, waits for ever.
     ///
     /// For servers whose clients speak first 30 seconds are recommended: else whoever connects and is silent takes a
-    /// place for nothing. Kept like ``idleTimeout``.
+    /// place for nothing. Kept like ``idleTimeout``, and likewise longer than nothing.
     public var firstByteTimeout: Duration?
 
     /// Count the bytes of each connection, for ``TCPServer/statistics`` and ``TCPConnection/statistics``.
@@ -150,24 +151,63 @@ public final class TCPServer: Sendable {
     ///
     /// Returns when all have ended. If the task is cancelled the time is over at once.
     ///
+    /// A handler may drain its own server, itself and in tasks that it has started, as within a time limit: it does not wait
+    /// for itself then, nor for other handlers that drain it too. When the time is over it is cancelled like the others.
+    ///
     /// - Parameter limit: How long to wait.
     ///
     /// The corresponding asyncio names are `Server.close` and `wait_closed`.
     public func drain(within limit: Duration) async {
-        guard !others.isEmpty else { return await Self.drain(bound, limit, on: bound.loop) }
         close()
         let end = ContinuousClock.now.advanced(by: limit)
-        // One after the other, as all have been closed, and in this task: a handler may drain its own server.
-        for bound in everywhere { await Self.drain(bound, ContinuousClock.now.duration(to: end), on: bound.loop) }
+        // All loops hear which handler it is before any is waited for.
+        let place = HandlerPlace.current
+        var isInHandler = false
+        if let place {
+            for bound in everywhere where await Self.beginDraining(bound, place, on: bound.loop) { isInHandler = true }
+        }
+        // One after the other, as all have been closed.
+        for bound in everywhere {
+            let rest = others.isEmpty ? limit : ContinuousClock.now.duration(to: end)
+            await Self.drain(bound, rest, isInHandler, on: bound.loop)
+        }
+        if let place, isInHandler {
+            for bound in everywhere { await Self.endDraining(bound, place, on: bound.loop) }
+        }
     }
+
+    private static func beginDraining(
+        _ bound: LoopBound<ServerState>,
+        _ place: HandlerPlace,
+        on loop: isolated EventLoop
+    ) -> Bool { bound.value(on: loop).handlerBeginsDraining(place) }
+
+    private static func endDraining(
+        _ bound: LoopBound<ServerState>,
+        _ place: HandlerPlace,
+        on loop: isolated EventLoop
+    ) { bound.value(on: loop).handlerEndsDraining(place) }
 
     private static func drain(
         _ bound: LoopBound<ServerState>,
         _ limit: Duration,
+        _ isInHandler: Bool,
         on loop: isolated EventLoop
     ) async {
-        await bound.value(on: loop).drain(limit, on: loop)
+        await bound.value(on: loop).drain(limit, isInHandler: isInHandler, on: loop)
     }
+
+    /// Whether it accepts clients: from when ``serve(_:)`` begins until the server is closed, in whichever way.
+    ///
+    /// Clients connect before that as well, and wait.
+    ///
+    /// The corresponding asyncio name is `Server.is_serving`.
+    public var isServing: Bool { get async { await Self.isServing(bound, on: bound.loop) } }
+
+    private static func isServing(
+        _ bound: LoopBound<ServerState>,
+        on loop: isolated EventLoop
+    ) -> Bool { bound.value(on: loop).isServing }
 
     /// How many connections its handlers have open.
     public var connectionCount: Int { get async { await statistics.active } }

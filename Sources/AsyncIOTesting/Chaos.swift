@@ -55,7 +55,8 @@ extension Simulation {
         _ body: nonisolated(nonsending) () async throws -> Value
     ) async throws -> Value {
         let trouble = Trouble(self, chaos, hosts, stopping)
-        let task = AsyncIO.spawn(name: "chaos") { try await trouble.go() }
+        // As long as the body, whose deadline may be moved.
+        let task = Deadline.hidden { AsyncIO.spawn(name: "chaos") { try await trouble.go() } }
         func end() async {
             task.cancel()
             _ = try? await task.value

@@ -46,9 +46,12 @@ public final class SimulatedHost: Sendable, CustomStringConvertible {
         let world = simulation.world("SimulatedHost.run")
         let identity = HostIdentity(number: number, start: world.network.start(of: number))
         guard world.network.hosts[number].isUp else { throw HostStoppedError(host: name) }
-        let task = HostIdentity.$current.withValue(identity) { AsyncIO.spawn(name: name, body) }
-        // Waits to the end, also where the caller is cancelled: then the task hears of it.
-        let end = Task { try await task.value }
+        // Both last until the body has ended, also where the caller is cancelled, by a deadline or otherwise: then the task
+        // hears of it.
+        let (task, end) = Deadline.hidden {
+            let task = HostIdentity.$current.withValue(identity) { AsyncIO.spawn(name: name, body) }
+            return (task, Task { try await task.value })
+        }
         let registration = world.adopt(on: number) { task.cancel() }
         let result = await withTaskCancellationHandler {
             await end.result
@@ -69,12 +72,15 @@ public final class SimulatedHost: Sendable, CustomStringConvertible {
     ) {
         let world = simulation.world("SimulatedHost.start")
         let begin: @Sendable () -> Void = { [self] in
-            AsyncIO.spawn(name: "\(name)'s program") { [self] in
-                do {
-                    try await run(program)
-                } catch is HostStoppedError {
-                } catch {
-                    await fail(error, on: simulation.loop)
+            // As long as the host is up, whoever has started it.
+            _ = Deadline.hidden {
+                AsyncIO.spawn(name: "\(name)'s program") { [self] in
+                    do {
+                        try await run(program)
+                    } catch is HostStoppedError {
+                    } catch {
+                        await fail(error, on: simulation.loop)
+                    }
                 }
             }
         }

@@ -44,11 +44,8 @@ public func withTestLoop<Value>(
         findings.closed(report)
         onClose?(report)
     }
-    let patience = max(
-        1,
-        deadlockAfter.components.seconds * 1_000 + deadlockAfter.components.attoseconds / 1_000_000_000_000_000
-    )
-    configuration.testing = EventLoop.Testing(seed: seed, deadlockAfter: UInt64(patience)) { loop in
+    let patience = milliseconds(deadlockAfter)
+    configuration.testing = EventLoop.Testing(seed: seed, deadlockAfter: patience) { loop in
         loop.assumeIsolated { loop in
             findings.deadlocked(loop.taskTree())
             loop.cancelAllWaits()
@@ -63,6 +60,15 @@ public func withTestLoop<Value>(
     if let deadlock = findings.deadlock { throw deadlock }
     if let leak = findings.leak { throw leak }
     return value
+}
+
+/// At least one, and a time without end if it is longer than can be counted.
+private func milliseconds(_ duration: Duration) -> UInt64 {
+    let (seconds, attoseconds) = duration.components
+    let (whole, overflows) = seconds.multipliedReportingOverflow(by: 1_000)
+    guard !overflows else { return seconds < 0 ? 1 : .max }
+    let (sum, overflowsToo) = whole.addingReportingOverflow(attoseconds / 1_000_000_000_000_000)
+    return overflowsToo ? .max : UInt64(max(1, sum))
 }
 
 /// Runs `body` on a test loop once for each seed, until one fails.

@@ -38,6 +38,14 @@ extension EventLoop {
         /// The corresponding asyncio name is `loop.slow_callback_duration`, which needs debug mode.
         public var slowCallbackThreshold: Duration?
 
+        /// Measure how long the loop waits for something to happen, for ``LoopStatistics/idleTime``.
+        ///
+        /// Costs two readings of the clock for each poll, and a second system call for each that waits: libuv first looks
+        /// without waiting.
+        ///
+        /// The corresponding libuv option is `UV_METRICS_IDLE_TIME`.
+        public var measuresIdleTime = false
+
         /// Receives what nobody else can be told, on the loop's thread.
         ///
         /// Errors have no other way out of a callback.

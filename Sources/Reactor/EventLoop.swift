@@ -90,8 +90,8 @@ public actor EventLoop {
     /// The corresponding asyncio name is `loop.time()`.
     public var now: LoopInstant { unsafe core.now }
 
-    /// What the loop has done so far, and how late it runs.
-    public var statistics: LoopStatistics { unsafe core.statistics }
+    /// What the loop has done so far, what it has to do, and how late it runs.
+    public var statistics: LoopStatistics { unsafe core.figures }
 
     /// A text that names everything the loop has open and says its figures, for people.
     ///

@@ -10,20 +10,34 @@ package enum InheritedDeadline {
     private static let once = Lock()
     // SAFETY: set once, under the lock and before `used` says so.
     private nonisolated(unsafe) static var find: @Sendable () -> LoopInstant? = { nil }
+    // SAFETY: as `find`.
+    private nonisolated(unsafe) static var hide: @Sendable (() -> Void) -> Void = { $0() }
 
     /// From here on waits look for deadlines, by asking `find`; the first call counts.
-    package static func use(_ find: @escaping @Sendable () -> LoopInstant?) {
+    ///
+    /// `hide` calls what it is given, for which `find` then finds none.
+    package static func use(
+        _ find: @escaping @Sendable () -> LoopInstant?,
+        hidingBy hide: @escaping @Sendable (() -> Void) -> Void
+    ) {
         guard !used.load(ordering: .relaxed) else { return }
         once.acquire()
         defer { once.release() }
         guard !used.load(ordering: .relaxed) else { return }
         unsafe Self.find = find
+        unsafe Self.hide = hide
         used.store(true, ordering: .releasing)
     }
 
     /// Whether any deadline has been set in this process.
     @inline(__always)
     static var isUsed: Bool { used.load(ordering: .acquiring) }
+
+    /// Runs `body`, which starts tasks of this library's own that may outlive the calling task: they inherit no deadline of
+    /// it, which would cut off what others rely on.
+    static func hidden(_ body: () -> Void) {
+        if isUsed { unsafe hide(body) } else { body() }
+    }
 
     /// That of the calling task, if it is nobody's child.
     ///

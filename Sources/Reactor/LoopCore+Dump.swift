@@ -38,8 +38,8 @@ extension LoopCore {
     }
 
     func dump() -> String {
-        var lines = ["EventLoop '\(configuration.name)': \(state), \(statistics)"]
-        lines.append("ready \(ready.count), timers \(deadlines.count - deadlines.stale), scheduled \(callbacks.count)")
+        var lines = ["EventLoop '\(configuration.name)': \(state), \(figures)"]
+        lines.append("scheduled \(callbacks.count)")
         dropCancelledDeadlines()
         if let next = deadlines.top { lines.append("next deadline \(LoopInstant(nanoseconds: next.deadline))") }
         if configuration.isDebug { for site in callbacks.sites { lines.append("  scheduled at \(site)") } }

@@ -195,6 +195,8 @@ final class LoopCore {
             throw SystemError(status: status, call: "uv_loop_init")
         }
         unsafe raw.pointee.data = unsafe Unmanaged.passUnretained(self).toOpaque()
+        // Only a libuv that does not know the option refuses it, which is older than the oldest that is supported.
+        if configuration.measuresIdleTime { unsafe clibuv_measure_idle_time(raw) }
         do {
             handles = try LoopHandles(on: self)
         } catch {

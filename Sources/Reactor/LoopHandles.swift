@@ -12,6 +12,9 @@ final class LoopHandles {
     let timer: InternalHandle
     let wake: InternalHandle
 
+    /// How many they are.
+    static var count: Int { 5 }
+
     init(on core: LoopCore) throws(SystemError) {
         let loop = unsafe core.raw
         prepare = unsafe try InternalHandle(UV_PREPARE, "prepare", on: core, "uv_prepare_init") {

@@ -275,8 +275,7 @@ public class Park {
     /// What is waited for here, for people.
     func explain() -> WaitReason {
         guard let channel = unsafe scope?.takeUnretainedValue() else { return WaitReason(text: "a Park") }
-        let peer = channel.remoteAddress.map { "\($0)" } ?? "?"
-        return WaitReason(text: channel.arrival === self ? "TCP read from \(peer)" : "TCP write to \(peer)")
+        return channel.explain(self)
     }
 
     // MARK: The steps of a wait

@@ -42,6 +42,9 @@ extension StreamChannel {
         if core.timesCallbacks, let handlerTask { core.endedHandler = (handlerTask, title) }
     }
 
+    /// The connection's number; 0 before there is one.
+    package var number: UInt64 { transport?.number ?? 0 }
+
     /// What it is for whom, in a few words.
     var title: String { transport.map { "handler of connection #\($0.number)" } ?? "handler" }
 

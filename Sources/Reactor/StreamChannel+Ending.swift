@@ -5,6 +5,7 @@ extension StreamChannel {
     /// Gives the descriptor away, with what was read from it and by nobody from here.
     func detach() throws -> (descriptor: CInt, unread: Bytes?) {
         if arrival.isOccupied { throw StreamError.busyReader }
+        if rare?.behindFile != nil { throw StreamError.unsentBytes }
         return (try openTransport().detach(), takeArrived())
     }
 

@@ -1,6 +1,6 @@
 // The steps of sending a file on a connection: what the system sends by itself, and what it must be handed. While a
-// file is being sent, whatever else wants to write is refused: `endSent` keeps tasks away, the transport's
-// `writingEnd` others.
+// file is being sent, whatever else wants to write is refused, or comes behind it if it need not wait: `endSent` keeps tasks
+// away, the transport's `writingEnd` others.
 
 internal import CReactor
 
@@ -36,20 +36,24 @@ package enum FileReading {
 }
 
 extension StreamChannel {
-    /// Refuses everything else that wants to write, from now until ``endFile()``.
+    /// Refuses everything else that wants to write, from now until ``endFile(wasSent:)``.
     ///
     /// What was written before may wait still.
     package func beginFile() throws {
         try checkCancellation()
         let transport = try transportToWrite()
+        // Nobody tells when what was gathered goes out by itself.
+        transport.flushQueued()
+        if transport.isClosing { throw reasonOfLoss }
         endSent = true
         transport.writingEnd = .file
     }
 
     /// Lets others write again.
-    package func endFile() {
+    package func endFile(wasSent: Bool) {
         endSent = false
         if let transport, transport.writingEnd == .file { transport.writingEnd = .open }
+        fileEnded(wasSent: wasSent)
     }
 
     /// Sends from a file what the system takes at once.

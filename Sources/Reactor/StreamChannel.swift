@@ -28,7 +28,14 @@ package final class StreamChannel: Receiver, StreamProtocol {
         var closers: [Park] = []
         var streams = StreamPair()
         /// Whether a writer was used after the end was sent.
-        var writesAfterEnd = false
+        var writesAfterEnd = false { didSet { noteDrain() } }
+        /// What a writer was given while a file is being sent, and whether some was dropped of which nobody has heard.
+        var behindFile: BehindFile? { didSet { noteDrain() } }
+        var wasDroppedBehindFile = false { didSet { noteDrain() } }
+        /// Whether one of these stands in the way of who drains.
+        private(set) var hindersDrain = false
+
+        private func noteDrain() { hindersDrain = writesAfterEnd || wasDroppedBehindFile || behindFile != nil }
     }
 
     private(set) var rare: Rare?
@@ -143,6 +150,7 @@ package final class StreamChannel: Receiver, StreamProtocol {
         guard let rare else { return }
         for writer in rare.writers { writer.park.wake() }
         for closer in rare.closers { closer.wake() }
+        rare.behindFile.take()?.drop()
         rare.streams.letGo()
     }
 

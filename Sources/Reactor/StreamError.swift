@@ -8,7 +8,8 @@ public enum StreamError: Error, Hashable, Sendable, CustomStringConvertible {
     case busyReader
     /// The end of the stream was sent; nothing can follow it.
     case writeAfterEnd
-    /// A file is being sent, between whose bytes nothing else may come.
+    /// A file is being sent, between whose bytes nothing else may come; or one was not sent to its end, behind which something
+    /// was to come.
     case sendingFile
     /// What a ``StreamReader`` was asked for is larger than its limit. Nothing was taken out: all of it can still be read.
     ///
@@ -33,7 +34,8 @@ public enum StreamError: Error, Hashable, Sendable, CustomStringConvertible {
         case .closed: "The connection is closed."
         case .busyReader: "Another task is reading from this connection already."
         case .writeAfterEnd: "The connection's end was sent with writeEOF(), so that nothing can be written to it."
-        case .sendingFile: "A file is being sent on this connection; nothing else can be written before its end."
+        case .sendingFile:
+            "A file is being sent on this connection, or was not sent to its end: nothing else can be written before that."
         case .limitExceeded(let consumed): "What was to be read exceeds the reader's limit after \(consumed) bytes."
         case .lineTooLong(let limit): "The line is longer than the reader's limit of \(limit) bytes."
         case .incompleteRead(let partial, let expected?):

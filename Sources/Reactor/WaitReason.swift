@@ -44,6 +44,31 @@ package final class ExplainedPark: Park {
     }
 }
 
+extension StreamChannel {
+    /// What is waited for at one of its places.
+    func explain(_ park: Park) -> WaitReason {
+        let isClosing = rare?.closers.contains { $0 === park } == true
+        let (word, preposition) =
+            park === arrival ? ("read", "from") : isClosing ? ("close", "to") : ("write", "to")
+        guard let kind = transport?.kind, kind.isSocket else {
+            return WaitReason(text: "\(transport?.kind.description ?? "stream") \(word)")
+        }
+        // Clients on a Unix socket have no name, but the socket that they came to has.
+        let peer = remoteAddress ?? transport?.remoteAddress
+        if let peer, peer.unixPath != "" { return WaitReason(text: "\(kind) \(word) \(preposition) \(peer)") }
+        let here = transport?.localAddress.map { " at \($0)" } ?? ""
+        return WaitReason(text: "\(kind) \(word)\(here)")
+    }
+}
+
+extension StreamTransport {
+    /// What the connection is made of; in memory, what it stands for.
+    fileprivate var kind: StreamKind {
+        if case .system(let stream) = driver { return stream.streamKind }
+        return (localAddress ?? remoteAddress)?.family == .unix ? .unix : .tcp
+    }
+}
+
 /// A task as its loop can see it.
 package struct TaskSighting {
     /// Set for tasks that were spawned, and for children that this library made.

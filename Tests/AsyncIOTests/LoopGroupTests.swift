@@ -138,6 +138,32 @@ extension AsyncIOTests {
             #expect(Set(ends.all).isSubset(of: way == .stop ? ["ok"] : ["CancellationError", "closed"]))
         }
 
+        @Test func `handlers on several loops drain their server at once`() async throws {
+            let ends = Recorder<String>()
+            try await onSeveral { loop in
+                var options = ServerOptions()
+                // So that each loop has a client.
+                options.handsOver = true
+                let server = try await TCPServer.listen(host: "127.0.0.1", port: 0, options: options, loops: 2)
+                let serving = spawn {
+                    try await server.serve { _, connection in
+                        while try await connection.text(1) != "d" { try await connection.write("x") }
+                        try await withTimeout(.seconds(2_000)) { await server.drain(within: .seconds(1_000)) }
+                        ends.append("cancelled: \(Task.isCancelled)")
+                    }
+                }
+                let clients = [try await server.client(), try await server.client(), try await server.client()]
+                for client in clients {
+                    try await client.write("o")
+                    #expect(try await client.text(1) == "x")
+                }
+                for client in clients { try await client.write("d") }
+                try await serving.value
+                for client in clients { client.abort() }
+            }
+            #expect(ends.all == Array(repeating: "cancelled: false", count: 3))
+        }
+
         @Test(arguments: [false, true])
         func `a server on several loops has one limit of connections`(handsOver: Bool) async throws {
             let most = Recorder<Int>()

@@ -153,6 +153,67 @@ extension AsyncIOTests {
             #expect(text == (0..<20).map { "line \($0)\n" }.joined())
         }
 
+        @Test func `a write to a file outlives the deadline of who began it, in its place`() async throws {
+            let folder = ScratchFolder()
+            defer { folder.remove() }
+            try await onNetwork(.sockets) { loop in
+                let descriptor = Raw.open(folder.file("out"), writing: true)
+                let output = try await StandardOutput.open(descriptor: descriptor)
+                let gate = Gate()
+                let busy = try await keepPoolBusy(gate, on: loop)
+                let error = await failure {
+                    try await withDeadline(loop.now.advanced(by: .milliseconds(1))) { _ in
+                        try await output.write("first\n")
+                    }
+                }
+                #expect(error is DeadlineError)
+                let second = spawn { try await output.write("second\n") }
+                await turns(5, on: loop)
+                gate.open(times: busy.count)
+                try await second.value
+                try await output.close()
+                for task in busy { try await task.value }
+                Raw.close(descriptor)
+            }
+            let text = FileManager.default.contents(atPath: folder.file("out")).map {
+                String(decoding: $0, as: UTF8.self)
+            }
+            #expect(text == "first\nsecond\n")
+        }
+
+        @Test func `a read of a file outlives the deadline of who began it, and the next gets its bytes`() async throws
+        {
+            let folder = ScratchFolder()
+            defer { folder.remove() }
+            let sent = noise(200_000)
+            _ = FileManager.default.createFile(atPath: folder.file("in"), contents: Data(sent))
+            try await onNetwork(.sockets) { loop in
+                let descriptor = Raw.open(folder.file("in"))
+                let input = try await StandardInput.open(descriptor: descriptor)
+                let gate = Gate()
+                let busy = try await keepPoolBusy(gate, on: loop)
+                let error = await failure {
+                    try await withDeadline(loop.now.advanced(by: .milliseconds(1))) { _ in try await input.read() }
+                }
+                #expect(error is DeadlineError)
+                gate.open(times: busy.count)
+                var received: [UInt8] = []
+                for try await bytes in input { received += Array(bytes) }
+                #expect(received == sent)
+                for task in busy { try await task.value }
+                Raw.close(descriptor)
+            }
+        }
+
+        /// Keeps all threads of the pool, so that work waits for as long as the gate is closed.
+        private func keepPoolBusy(_ gate: Gate, on loop: isolated EventLoop) async throws -> [LoopTask<Void>] {
+            let tasks = spawnEach(OffloadPool.shared.threadLimit, on: loop) { _ in
+                try await AsyncIO.offload { _ = gate.pass() }
+            }
+            await turns(3, on: loop)
+            return tasks
+        }
+
         @Test func `what cannot be read or written is an error`() async throws {
             let folder = ScratchFolder()
             defer { folder.remove() }

@@ -28,6 +28,24 @@ extension AsyncIOTests {
         }
 
         @Test(arguments: Driver.allCases)
+        func `a server serves from when it is told to until it is closed, behaviour 91`(driver: Driver) async throws {
+            try await onNetwork(driver) { loop in
+                let server = try await TCPServer.listen(host: "127.0.0.1", port: 0)
+                #expect(await !server.isServing)
+                let serving = spawn { try await server.serve { _ = try await $0.read() } }
+                let client = try await server.client()
+                while await server.connectionCount == 0 { await yield() }
+                #expect(await server.isServing)
+                server.close()
+                #expect(await !server.isServing)
+                #expect(await server.connectionCount == 1)
+                try await client.close()
+                try await serving.value
+                #expect(await !server.isServing)
+            }
+        }
+
+        @Test(arguments: Driver.allCases)
         func `handlers share the state of the actor that they are written in, without locks`(
             driver: Driver
         ) async throws {

@@ -12,7 +12,8 @@ extension ReactorTests {
             try withLoop(configuration) { loop in
                 let lines = loop.assumeIsolated { $0.dump() }.split(separator: "\n")
                 #expect(lines.first?.hasPrefix("EventLoop 'front': idle, turns 0, callbacks 0") == true)
-                #expect(lines.contains("ready 0, timers 0, scheduled 0"))
+                #expect(lines.first?.hasSuffix("ready 0, timers 0, handles 0") == true)
+                #expect(lines.contains("scheduled 0"))
                 #expect(lines.last == "handles 0")
             }
         }
@@ -27,7 +28,8 @@ extension ReactorTests {
                         loop.schedule {}
                         let dump = loop.dump()
                         #expect(dump.contains(": running, "))
-                        #expect(dump.contains("ready 2, timers 4, scheduled 6"))
+                        #expect(dump.contains("ready 2, timers 4, handles 0\nscheduled 6\n"))
+                        #expect(loop.statistics.ready == 2 && loop.statistics.timers == 4)
                         #expect(dump.contains("next deadline 1.0 seconds"))
                         loop.stop()
                     }
@@ -72,9 +74,11 @@ extension ReactorTests {
                         guard count.made == 2 else { return }
                         loop.schedule {
                             dumps.append(loop.dump())
+                            #expect(loop.statistics.handles == 4)
                             loop.stop()
                         }
                     }
+                    #expect(loop.statistics.handles == 0)
                     try loop.onSignal(.user1) {}
                     let address = try SocketAddress(host: "127.0.0.1", port: 0)
                     let listener = try loop.listen(on: address) { Silent { made() } }
@@ -92,6 +96,34 @@ extension ReactorTests {
             let dump = try await closedLoop().dump()
             #expect(dump.contains(": closed, "))
             #expect(dump.hasSuffix("handles 0"))
+        }
+
+        @Test(arguments: [true, false])
+        func `a loop measures how long it waits in its polls if it is told to`(measures: Bool) async throws {
+            var configuration = EventLoop.Configuration.real
+            configuration.measuresIdleTime = measures
+            try withLoop(configuration) { loop in
+                try loop.runForever { loop in
+                    let start = loop.now
+                    #expect(loop.statistics.idleTime == (measures ? .zero : nil))
+                    loop.schedule(after: .milliseconds(20)) {
+                        // While it is busy it does not wait.
+                        let due = loop.now.advanced(by: .milliseconds(20))
+                        while loop.now < due {}
+                        loop.schedule(after: .milliseconds(1)) {
+                            let total = start.duration(to: loop.now)
+                            if measures, let idle = loop.statistics.idleTime {
+                                #expect(idle >= .milliseconds(15) && idle <= total - .milliseconds(20))
+                                #expect("\(loop.statistics)".contains(", idle "))
+                            } else {
+                                #expect(!measures && !"\(loop.statistics)".contains("idle"))
+                            }
+                            loop.stop()
+                        }
+                    }
+                }
+                #expect(loop.assumeIsolated { ($0.statistics.idleTime == nil) != measures })
+            }
         }
 
         @Test func `the statistics tell how late the loop is`() throws {

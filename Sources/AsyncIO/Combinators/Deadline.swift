@@ -53,6 +53,10 @@ public final class Deadline {
     /// Tasks inherit it, and are cancelled when it has passed: those of `AsyncIO.spawn` at once, a bare `Task { }` where it
     /// waits in this library by itself, and not while it awaits children of its own.
     @TaskLocal public static var inherited: LoopInstant?
+
+    /// Runs `body`, which starts a task that may outlive the calling one, or that hears of the end of its time by being
+    /// cancelled: it inherits no deadline.
+    package static func hidden<Value>(_ body: () -> Value) -> Value { $inherited.withValue(nil, operation: body) }
 }
 
 /// Runs `body`, and cancels it when the loop's clock has reached `deadline`.
@@ -87,7 +91,7 @@ extension Deadline {
         _ body: nonisolated(nonsending) @escaping (Deadline) async throws -> Value
     ) async throws -> Value {
         let loop = Loops.here("withDeadline")
-        InheritedDeadline.use { inherited }
+        InheritedDeadline.use({ inherited }, hidingBy: { hidden($0) })
         let scope = Deadline(deadline, here: loop)
         defer { scope.isOver = true }
         let (body, shared) = (Transfer(body), Transfer(scope))

@@ -20,6 +20,6 @@ public func shield<Value: Sendable>(
     line: UInt = #line,
     @_inheritActorContext(always) _ body: @escaping @Sendable @isolated(any) () async throws -> Value
 ) async throws -> Value {
-    let task = Deadline.$inherited.withValue(nil) { spawn(name: name, fileID: fileID, line: line, body) }
+    let task = Deadline.hidden { spawn(name: name, fileID: fileID, line: line, body) }
     return try await task.value
 }

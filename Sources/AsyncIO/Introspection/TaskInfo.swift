@@ -32,9 +32,12 @@ public struct TaskInfo: Sendable, Hashable {
     /// The numbers of the spawned tasks whose end it waits for.
     public let awaited: [UInt64]
 
+    /// The number, if there is one, and the name.
+    var title: String { number.map { name == "#\($0)" ? name : "#\($0) \(name)" } ?? name }
+
     /// The task in a line.
     public var line: String {
-        var text = number.map { name == "#\($0)" ? name : "#\($0) \(name)" } ?? name
+        var text = title
         if let site { text += " (\(site))" }
         switch state {
         case .running: text += ": running"
@@ -56,7 +59,8 @@ extension EventLoop {
 
     /// The tasks as a text: under each the tasks whose end it waits for.
     ///
-    /// A task that several await stands under each of them; a ring of tasks that await one another is said to be one.
+    /// A task that several await stands under each of them: under the first with all that it awaits, under the others by a
+    /// line that says "see above". A ring of tasks that await one another is said to be one.
     ///
     /// The corresponding asyncio command is `python -m asyncio pstree`.
     public func taskTree() -> String { TaskTree(tasks).text(configuration.name) }

@@ -15,32 +15,40 @@ struct TaskTree {
         var written: Set<UInt64> = []
         let awaited = Set(tasks.flatMap(\.awaited))
         let roots = tasks.filter { task in task.number.map { !awaited.contains($0) } ?? true }
-        for root in roots { write(root, 1, [], &lines, &written) }
+        var path: Set<UInt64> = []
+        for root in roots { write(root, 1, &path, &lines, &written) }
         // Who is left is awaited, and by nobody who is not: a ring.
         for task in tasks {
             guard let number = task.number, !written.contains(number) else { continue }
-            write(task, 1, [], &lines, &written)
+            write(task, 1, &path, &lines, &written)
         }
         return lines.joined(separator: "\n")
     }
 
+    /// Writes a task and, below it, those that it awaits: all that once, or else what several await would double the text
+    /// at each level.
+
     private func write(
         _ task: TaskInfo,
         _ depth: Int,
-        _ above: [UInt64],
+        _ path: inout Set<UInt64>,
         _ lines: inout [String],
         _ written: inout Set<UInt64>
     ) {
         let indent = String(repeating: "  ", count: depth)
-        if let number = task.number, above.contains(number) {
-            return lines.append("\(indent)#\(number) again: these tasks await one another")
+        if let number = task.number {
+            if path.contains(number) {
+                return lines.append("\(indent)#\(number) again: these tasks await one another")
+            }
+            guard written.insert(number).inserted else { return lines.append("\(indent)\(task.title): see above") }
+            path.insert(number)
         }
         lines.append(indent + task.line)
-        if let number = task.number { written.insert(number) }
         for number in task.awaited {
             guard let next = byNumber[number] else { continue }
-            write(next, depth + 1, above + (task.number.map { [$0] } ?? []), &lines, &written)
+            write(next, depth + 1, &path, &lines, &written)
         }
+        if let number = task.number { path.remove(number) }
     }
 
     var json: String { "[" + tasks.map(Self.json).joined(separator: ",\n ") + "]" }

@@ -4,7 +4,7 @@
 //   * The sink is called by one task at a time, which is started when there is something to do and ends when there is not:
 //     first the bytes, then the end of the stream, then the close.
 //   * An error is the end of all that; everybody who waits gets it, and everybody who drains later.
-//   * Whoever waits may be cancelled: the task goes on.
+//   * Whoever waits may be cancelled: the task goes on, and has no deadline of whoever was the first to write.
 
 /// Writes to a ``ByteSink`` on behalf of a ``StreamWriter``.
 @safe
@@ -87,7 +87,9 @@ final class SinkRelay {
         nonisolated(unsafe) let this = self
         let work: @Sendable (isolated EventLoop) async -> Void = { unsafe await this.work(on: $0) }
         // Preferring the loop, so that it begins in the next batch whatever the global executor does.
-        core.withLoop { loop in _ = Task(executorPreference: loop.taskExecutor) { await work(loop) } }
+        core.withLoop { loop in
+            InheritedDeadline.hidden { _ = Task(executorPreference: loop.taskExecutor) { await work(loop) } }
+        }
     }
 
     private func work(on loop: isolated EventLoop) async {

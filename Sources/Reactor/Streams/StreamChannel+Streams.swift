@@ -42,22 +42,16 @@ extension StreamChannel {
 
     /// Keeps bytes that are to be sent with others, before the loop polls at the latest.
     func queue(_ bytes: Bytes) {
-        guard mayQueue, let transport = unsafe hotTransport else { return }
+        guard !wasEndSent else { return queueLate(bytes) }
+        guard let transport = unsafe hotTransport else { return }
         unsafe transport._withUnsafeGuaranteedRef { $0.queueWrite(bytes) }
     }
 
     /// The same for memory that is free again when this returns.
     func queue(_ bytes: UnsafeRawBufferPointer) {
-        guard mayQueue, let transport = unsafe hotTransport else { return }
+        guard !wasEndSent else { return queueLate(unsafe Bytes(copying: bytes)) }
+        guard let transport = unsafe hotTransport else { return }
         unsafe transport._withUnsafeGuaranteedRef { unsafe $0.queueWrite(bytes) }
-    }
-
-    private var mayQueue: Bool {
-        if wasEndSent {
-            made().writesAfterEnd = true
-            return false
-        }
-        return true
     }
 
     /// Sends what was queued, and says whether nothing is in the way of more.
@@ -68,13 +62,14 @@ extension StreamChannel {
             guard transport.phase == .open else { return false }
             transport.flushQueued()
             try checkCancellation()
-            return transport.phase == .open && !transport.isWritingPaused && rare?.writesAfterEnd != true
+            return transport.phase == .open && !transport.isWritingPaused && rare?.hindersDrain != true
         }
     }
 
     /// Waits until the connection takes more, after ``flushQueue()`` said that something is in the way.
     func drain(on loop: isolated EventLoop) async throws {
         if rare?.writesAfterEnd == true { throw StreamError.writeAfterEnd }
+        if rare?.hindersDrain == true { try await drainBehindFile(on: loop) }
         guard let transport, !isLost else { throw reasonOfLoss }
         if transport.isClosing {
             // So that whoever writes and drains for ever hears of the end.
@@ -120,7 +115,7 @@ extension TCPConnection: ChannelBacked {
 
     /// Writes to the connection without waiting: the same object every time.
     ///
-    /// What is written with ``write(_:)-(Bytes)`` goes behind what the writer has queued. Must be used on the connection's
-    /// loop; elsewhere it traps.
+    /// What is written with ``write(_:)-(Bytes)`` goes behind what the writer has queued. What the writer is given while a
+    /// file is being sent goes behind the file. Must be used on the connection's loop; elsewhere it traps.
     public var writer: StreamWriter { channelHere("TCPConnection.writer").writer }
 }

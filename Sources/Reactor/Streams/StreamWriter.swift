@@ -60,7 +60,8 @@ public final class StreamWriter {
     /// Writes bytes.
     ///
     /// Small pieces are copied, large ones kept until they have gone out. What is written after ``writeEOF()``, or to a
-    /// connection that is closing or gone, is dropped; ``drain()`` says so.
+    /// connection that is closing or gone, is dropped; ``drain()`` says so. What is written while a file is being sent on
+    /// the connection goes out behind the file; if that is not sent to its end it is dropped, and ``drain()`` says so once.
     ///
     /// The corresponding asyncio name is `StreamWriter.write`.
     public func write(_ bytes: Bytes) {
@@ -112,12 +113,12 @@ public final class StreamWriter {
     ///
     /// Over a connection it hands the kernel what it takes, and returns at once unless more bytes are left than the
     /// high-water mark; then when they are no more than the low one. Over another sink it returns when the sink has taken
-    /// everything. Any number of tasks may wait. While the connection is closing it lets a turn pass, so that a loop that
-    /// writes and drains hears of the end.
+    /// everything. What was written while a file is being sent waits for the end of the file. Any number of tasks may wait.
+    /// While the connection is closing it lets a turn pass, so that a loop that writes and drains hears of the end.
     ///
     /// - Throws: What the connection broke with; ``StreamError/closed`` if it is gone; ``StreamError/writeAfterEnd`` if
-    ///   something was written after ``writeEOF()``. `CancellationError` if the task is cancelled: the bytes stay queued
-    ///   and are sent.
+    ///   something was written after ``writeEOF()``; ``StreamError/sendingFile`` if something was dropped, as it would have
+    ///   followed a part of a file only. `CancellationError` if the task is cancelled: the bytes stay queued and are sent.
     ///
     /// The corresponding asyncio name is `StreamWriter.drain`.
     @inlinable
@@ -149,12 +150,13 @@ public final class StreamWriter {
 
     /// Sends the end of the stream after everything that was written; reading goes on.
     ///
-    /// Returns at once. Idempotent, and does nothing to a connection that is closing or gone.
+    /// Returns at once. Idempotent, and does nothing to a connection that is closing or gone. While a file is being sent the
+    /// end comes behind the file, and not at all if the file does not come to its end.
     ///
     /// The corresponding asyncio name is `StreamWriter.write_eof`.
     public func writeEOF() {
         core.requireHere("StreamWriter")
-        if let channel { try? channel.writeEOF() } else { relay?.end() }
+        if let channel { channel.queueEnd() } else { relay?.end() }
     }
 
     /// Closes the connection after everything that was written has been sent.
@@ -209,6 +211,6 @@ public final class StreamWriter {
     /// The corresponding asyncio name is `Transport.get_write_buffer_size`.
     public var queuedCount: Int {
         core.requireHere("StreamWriter")
-        return channel.map { $0.transport?.writeBufferSize ?? 0 } ?? relay?.queuedCount ?? 0
+        return channel.map { $0.queuedCount } ?? relay?.queuedCount ?? 0
     }
 }

@@ -96,6 +96,130 @@ extension AsyncIOTests {
             }
         }
 
+        @Test(arguments: Driver.allCases)
+        func `what a writer is given while a file is being sent goes out behind it`(driver: Driver) async throws {
+            try await onNetwork(driver, configure: { $0.clock = nil }) { loop in
+                let content = noise(driver.bulk)
+                try await withFile(content) { path, file in
+                    try await withPair(on: loop) { accepted, client in
+                        let writer = accepted.writer
+                        writer.write("before ")
+                        let sending = spawn { try await accepted.sendFile(file) }
+                        await turns(5, on: loop)
+                        let queued = writer.queuedCount
+                        writer.write(" between")
+                        writer.write(Bytes(noise(9_000)))
+                        #expect(writer.queuedCount == queued + 9_008)
+                        let draining = spawn { try await accepted.writer.drain() }
+                        let cancelled = spawn { try await accepted.writer.drain() }
+                        await turns(5, on: loop)
+                        cancelled.cancel()
+                        #expect(await isCancelled { try await cancelled.value })
+                        #expect(!draining.isDone && !sending.isDone)
+                        #expect(try await client.text(7) == "before ")
+                        #expect(try await client.read(exactly: content.count) == content)
+                        #expect(try await sending.value == content.count)
+                        #expect(try await client.text(8) == " between")
+                        #expect(try await client.read(exactly: 9_000) == noise(9_000))
+                        try await draining.value
+                        writer.write("again")
+                        try await writer.drain()
+                        #expect(try await client.text(5) == "again" && writer.queuedCount == 0)
+                    }
+                }
+            }
+        }
+
+        @Test(arguments: Driver.allCases)
+        func `an end that a writer sends while a file is being sent comes behind the file`(driver: Driver) async throws
+        {
+            try await onNetwork(driver, configure: { $0.clock = nil }) { loop in
+                let content = noise(driver.bulk)
+                try await withFile(content) { path, file in
+                    try await withPair(on: loop) { accepted, client in
+                        let sending = spawn { try await accepted.sendFile(file) }
+                        await turns(5, on: loop)
+                        accepted.writer.write("last")
+                        accepted.writer.writeEOF()
+                        accepted.writer.writeEOF()
+                        accepted.writer.write("late")
+                        #expect(await ending { try await accepted.writer.drain() } == "writeAfterEnd")
+                        #expect(!sending.isDone)
+                        let received = try await client.readAll()
+                        #expect(received == content + Array("last".utf8))
+                        #expect(try await sending.value == content.count)
+                        #expect(await ending { try await accepted.write("late") } == "writeAfterEnd")
+                    }
+                }
+            }
+        }
+
+        @Test(arguments: Driver.allCases)
+        func `what was to come behind a file goes with it if that is not sent, and who drains is told`(
+            driver: Driver
+        ) async throws {
+            try await onNetwork(driver, configure: { $0.clock = nil }) { loop in
+                let content = noise(driver.bulk)
+                try await withFile(content) { path, file in
+                    try await withPair(on: loop) { accepted, client in
+                        var sent: [UInt8] = []
+                        for drainsMeanwhile in [true, false] {
+                            let sending = spawn { try await accepted.sendFile(file) }
+                            await turns(5, on: loop)
+                            accepted.writer.write("behind")
+                            accepted.writer.writeEOF()
+                            let drains = spawnEach(drainsMeanwhile ? 2 : 0, on: loop) { _ in
+                                try await accepted.writer.drain()
+                            }
+                            await turns(5, on: loop)
+                            sending.cancel()
+                            let error = await failure { try await sending.value }
+                            sent += content[..<((error as? PartialSendError)?.sentCount ?? 0)]
+                            for drain in drains {
+                                #expect(await failure { try await drain.value } as? StreamError == .sendingFile)
+                            }
+                            if !drainsMeanwhile {
+                                let told = await failure { try await accepted.writer.drain() }
+                                #expect(told as? StreamError == .sendingFile)
+                            }
+                            #expect(accepted.writer.queuedCount < sent.count + 1)
+                        }
+                        let receiving = spawn { try await client.readAll() }
+                        // Once, and the writer goes on.
+                        try await accepted.writer.drain()
+                        accepted.writer.write("after")
+                        accepted.writer.writeEOF()
+                        #expect(try await receiving.value == sent + Array("after".utf8))
+                    }
+                }
+            }
+        }
+
+        @Test(arguments: Driver.roomy, ["abort", "close", "peer"])
+        func `who drains behind a file hears of the end of the connection`(driver: Driver, way: String) async throws {
+            try await onNetwork(driver, configure: { $0.clock = nil }) { loop in
+                try await withFile(noise(driver.bulk)) { path, file in
+                    try await withPair(on: loop) { accepted, client in
+                        let sending = spawn { try await accepted.sendFile(file) }
+                        _ = try await client.read(exactly: 100)
+                        accepted.writer.write("behind")
+                        let draining = spawn { try await accepted.writer.drain() }
+                        await turns(5, on: loop)
+                        switch way {
+                        case "abort": accepted.writer.abort()
+                        case "close": accepted.writer.close()
+                        default: client.abort()
+                        }
+                        if way == "close" { _ = try? await client.readAll() }
+                        #expect(await failure { try await sending.value } is PartialSendError)
+                        let end = await ending { try await draining.value }
+                        #expect((way == "peer" ? ["ECONNRESET", "EPIPE"] : ["closed"]).contains(end), "\(end)")
+                        #expect(accepted.writer.queuedCount == 0)
+                    }
+                }
+            }
+        }
+
         @Test(arguments: Driver.roomy)
         func `a peer that goes in the middle is an error that says how far it came`(driver: Driver) async throws {
             try await onNetwork(driver, configure: { $0.clock = nil }) { loop in

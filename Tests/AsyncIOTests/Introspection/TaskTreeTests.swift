@@ -2,6 +2,7 @@
 
 import AsyncIO
 import Foundation
+import TestSupport
 import Testing
 
 extension AsyncIOTests {
@@ -95,12 +96,29 @@ extension AsyncIOTests {
                             #4 inner: waits for task leaf
                               #1 leaf: waits for AsyncEvent
                           #3 second: waits for task leaf
-                            #1 leaf: waits for AsyncEvent
+                            #1 leaf: see above
                         """
                 )
                 event.set()
                 try await shielded.value
                 try await second.value
+            }
+        }
+
+        @Test func `tasks that several await in many levels are written once each`() async throws {
+            try await onLoop { loop in
+                let event = AsyncEvent()
+                var level = spawnEach(2, on: loop) { _ in try await event.wait() }
+                for _ in 0..<40 {
+                    level = spawnEach(2, on: loop) { [level] _ in _ = try await AsyncIO.wait(for: level) }
+                }
+                for _ in 0..<5 { await AsyncIO.yield() }
+                let lines = loop.taskTree().split(separator: "\n")
+                // A heading, each task once, and each but the last two once more.
+                #expect(lines.count == 1 + 82 + 80)
+                #expect(lines.count { $0.hasSuffix(": see above") } == 80)
+                event.set()
+                for task in level { try await task.value }
             }
         }
 
@@ -160,6 +178,46 @@ extension AsyncIOTests {
                 #expect(handler?.state == .waiting("TCP read from \(peer)"))
                 #expect(handler?.number == nil && handler?.site == nil)
                 try await client.close()
+                server.close()
+                try await serving.value
+            }
+        }
+
+        @Test func `a wait on a pipe or a Unix socket says so`() async throws {
+            let folder = ScratchFolder()
+            defer { folder.remove() }
+            let path = folder.file("socket")
+            try await onNetwork(.sockets) { loop in
+                let server = try await UnixServer.listen(path: path)
+                let serving = spawn { try await server.serve { while try await $0.read() != nil {} } }
+                let client = try await UnixConnection.connect(path: path)
+                let (reader, writer) = try await TCPConnection.makePipe()
+                let tasks = [
+                    spawn(name: "reading a pipe") { _ = try await reader.read() },
+                    spawn(name: "writing to a pipe") { try await writer.write(noise(1 << 20)) },
+                    spawn(name: "client") { _ = try await client.read() },
+                    spawn(name: "closing") { try await client.writer.waitClosed() },
+                ]
+                while await server.connectionCount == 0 { await AsyncIO.yield() }
+                await turns(5, on: loop)
+                // The reader takes the first bytes, and then the pipe is full.
+                let waits = Dictionary(loop.tasks.map { ($0.name, $0.state) }, uniquingKeysWith: { $1 })
+                #expect(waits["writing to a pipe"] == .waiting("pipe write"))
+                #expect(waits["client"] == .waiting("Unix read from unix:\(path)"))
+                #expect(waits["closing"] == .waiting("Unix close to unix:\(path)"))
+                let handler = loop.tasks.first { $0.name.hasPrefix("handler of connection") }
+                #expect(handler?.state == .waiting("Unix read at unix:\(path)"))
+                reader.abort()
+                try? await tasks[1].value
+                let (empty, other) = try await TCPConnection.makePipe()
+                let reading = spawn(name: "reading nothing") { _ = try await empty.read() }
+                await turns(2, on: loop)
+                #expect(loop.tasks.first { $0.name == "reading nothing" }?.state == .waiting("pipe read"))
+                try await other.close()
+                try await reading.value
+                try await empty.close()
+                try await client.close()
+                for task in tasks { try? await task.value }
                 server.close()
                 try await serving.value
             }

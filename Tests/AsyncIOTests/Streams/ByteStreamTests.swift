@@ -67,6 +67,21 @@ extension AsyncIOTests {
             }
         }
 
+        @Test func `what was written within a deadline goes out after it, and the writer lives on`() async throws {
+            try await onLoop(.paced) { loop in
+                let basin = Basin(isOpen: false)
+                let writer = Transfer(StreamWriter(basin))
+                try await withDeadline(loop.now.advanced(by: ticks(1))) { _ in writer.value.write("x") }
+                try await AsyncIO.sleep(for: ticks(5))
+                basin.open()
+                try await writer.value.drain()
+                writer.value.write("y")
+                writer.value.close()
+                try await writer.value.waitClosed()
+                #expect(basin.calls == ["x", "y", "close"])
+            }
+        }
+
         @Test func `a pair in memory is a connection: lines, ends, and room that runs out`() async throws {
             try await onLoop { loop in
                 let (server, client) = MemoryByteStream.pair(capacity: 10)

@@ -80,6 +80,37 @@ extension AsyncIOTests {
             }
         }
 
+        @Test func `programs outlive the deadline of who started them, and a run ends with what it runs`() async throws
+        {
+            try await withSimulation(seed: 3) { loop, simulation in
+                let (server, client) = (simulation.host("server"), simulation.host("client"))
+                let log = Recorder<String>()
+                let start = loop.now
+                try await withDeadline(start.advanced(by: .seconds(1))) { deadline in
+                    server.start { try await echo() }
+                    // It hears of its caller's deadline as a child does, also if that was moved.
+                    deadline.reschedule(to: start.advanced(by: .seconds(10)))
+                    try await client.run { try await AsyncIO.sleep(for: .seconds(2)) }
+                }
+                let bare = try await withDeadline(loop.now.advanced(by: .seconds(1))) { _ in
+                    Task { @MainActor in
+                        let end = await failure {
+                            try await client.run {
+                                try? await AsyncIO.sleep(for: .seconds(50))
+                                for _ in 0..<5 { await AsyncIO.yield() }
+                                log.append("body")
+                            }
+                        }
+                        log.append("run: \(end == nil)")
+                    }
+                }
+                await bare.value
+                #expect(log.all == ["body", "run: true"])
+                try await AsyncIO.sleep(for: .seconds(100))
+                #expect(try await client.run { try await echoed("still there", from: "server") } == "still there")
+            }
+        }
+
         @Test func `both ends see the addresses of the hosts`() async throws {
             @Sendable func ends(_ server: SocketAddress?, _ client: SocketAddress?) -> String {
                 [server, client].map { $0?.description ?? "nothing" }.joined(separator: " ")

@@ -74,6 +74,20 @@ extension AsyncIOTests {
             #expect(report.contains("a task: waits for task one"))
         }
 
+        @Test(arguments: [Duration.seconds(Int64.max), .seconds(Int64.max / 1_000), .seconds(Int64.min), .zero])
+        func `patience may be as long as one likes`(patience: Duration) async throws {
+            let value = try await withTestLoop(deadlockAfter: patience) { loop in
+                let (promise, timed) = (Promise<Int>(), Promise<Int>())
+                _ = loop.schedule(after: .seconds(1)) { timed.succeed(1) }
+                let first = try await timed.future.value
+                // Another thread is waited for, where there is time for that.
+                if patience > .zero { onForeignThread { promise.succeed(2) } } else { promise.succeed(2) }
+                let second = try await promise.future.value
+                return first + second
+            }
+            #expect(value == 3)
+        }
+
         @Test func `other threads are waited for, and a timer is no deadlock`() async throws {
             let value = try await withTestLoop(deadlockAfter: .milliseconds(1)) { _ in
                 let promise = Promise<Int>()
