@@ -1,6 +1,7 @@
 // Which connection's handler a task belongs to: a handler that drains its own server must not wait for itself, also where it
 // does that in a child task, as within a time limit. Nothing but a task-local value knows whose child a task is.
 
+internal import Reactor
 internal import Synchronization
 
 /// The handlers that a task belongs to: the innermost, and those in which that one's server is served.
@@ -27,5 +28,12 @@ struct HandlerPlace: Sendable {
     private static let states = Atomic<UInt64>(0)
 
     /// A number that no other state has, also of another loop.
-    static func nextState() -> UInt64 { states.add(1, ordering: .relaxed).newValue }
+    static func nextState() -> UInt64 {
+        // What handlers spawn is to be as cheap as what others spawn.
+        TaskLocals.carry($current) {
+            guard let place = current else { return nil }
+            return { body in await $current.withValue(place) { await body() } }
+        }
+        return states.add(1, ordering: .relaxed).newValue
+    }
 }

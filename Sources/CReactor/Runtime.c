@@ -104,6 +104,7 @@ void *creactor_add_cancellation_handler(void *context) {
 void creactor_remove_cancellation_handler(void *record) { swift_task_removeCancellationHandler(record); }
 
 int creactor_locals_place = 0;
+const void *creactor_carried_local = NULL;
 static atomic_flag is_looking_for_locals = ATOMIC_FLAG_INIT;
 static int attempts_left = 8;
 

@@ -26,10 +26,14 @@ enum Cancellation {
             let listener = unsafe UnsafeRawPointer(bitPattern: address & ~(channelTag | scopeTag))!
             switch address & (channelTag | scopeTag) {
             case channelTag:
-                unsafe Unmanaged<StreamChannel>.fromOpaque(listener)._withUnsafeGuaranteedRef { $0.cancelFromAnywhere() }
+                let channel = unsafe Unmanaged<StreamChannel>.fromOpaque(listener)
+                unsafe channel._withUnsafeGuaranteedRef { $0.cancelFromAnywhere() }
             case scopeTag:
-                unsafe Unmanaged<TaskScope>.fromOpaque(listener)._withUnsafeGuaranteedRef { $0.cancelFromAnywhere() }
-            default: unsafe Unmanaged<Park>.fromOpaque(listener)._withUnsafeGuaranteedRef { $0.cancelFromAnywhere() }
+                let scope = unsafe Unmanaged<TaskScope>.fromOpaque(listener)
+                unsafe scope._withUnsafeGuaranteedRef { $0.cancelFromAnywhere() }
+            default:
+                let park = unsafe Unmanaged<Park>.fromOpaque(listener)
+                unsafe park._withUnsafeGuaranteedRef { $0.cancelFromAnywhere() }
             }
         }
     }()

@@ -40,9 +40,10 @@ extension LoopCore {
         if let job = resumedJob.take() { unsafe job.runSynchronously(on: serialExecutor!) }
     }
 
-    /// Runs the task now that the calling task is about to wait for, if that changes no order: if it would be the next to
-    /// run and nothing else is ready. Saves the calling task its wait if the other ends in that step, as most do that are
-    /// awaited at once.
+    /// Runs the task now that the calling task is about to wait for, if that changes no order.
+    ///
+    /// It must be the next to run, and nothing else ready. That saves the calling task its wait if the other ends in this
+    /// step, as most do that are awaited at once.
     ///
     /// Only what waits may be run within: a step that another's code has begun, as an eager task, is still that code's.
     func runNext(_ record: TaskRecord, _ task: UInt) -> Bool {

@@ -3,7 +3,7 @@
 //
 // Ground rules:
 //   * No body can tell. One gets a used task only if it has the loop's own isolation and no name, if whoever spawns it has
-//     no task-local values to be inherited, and if both have the same priority.
+//     no task-local values to be inherited but the one that is bound for each body, and if both have the same priority.
 //   * A task that was cancelled, whose priority was raised, or that has values of its own is not used again.
 //   * A cancellation is for the body and not for the task: see `TaskRecord.cancel`.
 //   * Only loops that end their tasks keep any, and they end these too.
@@ -27,13 +27,16 @@ final class SpawnWorker: @unchecked Sendable {
     @exclusivity(unchecked) private var record: TaskRecord?
     // SAFETY: as above.
     @exclusivity(unchecked) private var work: Work?
+    // SAFETY: as above. What the body inherits of whoever spawned it.
+    @exclusivity(unchecked) private var binding: LocalBinding?
     // SAFETY: as above. Resumed by whoever takes it out, which is once.
     @exclusivity(unchecked) fileprivate var continuation: UnsafeContinuation<Bool, Never>?
     // SAFETY: as above. The next that waits; not counted, as a task that waits holds its worker.
     @exclusivity(unchecked) fileprivate var next: Unmanaged<SpawnWorker>?
 
-    private init(_ core: LoopCore, _ record: TaskRecord, _ work: @escaping Work) {
+    private init(_ core: LoopCore, _ record: TaskRecord, _ work: @escaping Work, _ binding: LocalBinding?) {
         unsafe self.core = core
+        unsafe self.binding = binding
         unsafe self.record = record
         unsafe self.work = work
     }
@@ -41,24 +44,35 @@ final class SpawnWorker: @unchecked Sendable {
     // MARK: Beginning
 
     /// Makes a task for a body, which begins as the next entry of the ready queue, or now.
-    static func start(_ record: TaskRecord, _ work: @escaping Work, now: Bool) {
+    ///
+    /// With a binding it has no values of its own, and can be used again.
+    static func start(_ record: TaskRecord, _ work: @escaping Work, _ binding: LocalBinding?, now: Bool) {
         let core = unsafe record.loop.core
-        let worker = SpawnWorker(core, record, work)
+        let worker = SpawnWorker(core, record, work, binding)
         // SAFETY: a function with an isolated parameter is called like one with an ordinary parameter, and this one only
         // makes a task that begins in that isolation.
-        let task = unsafe unsafeBitCast(WorkerStart(call: make), to: PlainWorkerStart.self).call(worker, record.loop)
+        let task = unsafe unsafeBitCast(WorkerStart(call: make), to: PlainWorkerStart.self)
+            .call(worker, binding == nil, record.loop)
         unsafe worker.task = task
         record.hasBegun(task)
         if now { core.runLast(task) }
     }
 
-    private static func make(_ worker: SpawnWorker, on loop: isolated EventLoop) -> Task<Void, Never> {
-        Task { await worker.run(on: loop) }
+    private static func make(_ worker: SpawnWorker, _ inherits: Bool, on loop: isolated EventLoop) -> Task<Void, Never>
+    {
+        if inherits { return Task { await worker.run(on: loop) } }
+        return Task.detached(priority: Task.currentPriority) { await worker.run(on: loop) }
     }
 
     /// Gives a body to the task, which waits for one.
-    fileprivate func begin(_ record: consuming TaskRecord, _ work: consuming @escaping Work, now: Bool) {
+    fileprivate func begin(
+        _ record: consuming TaskRecord,
+        _ work: consuming @escaping Work,
+        _ binding: LocalBinding?,
+        now: Bool
+    ) {
         unsafe record.hasBegun(task!)
+        if let binding { unsafe self.binding = binding }
         unsafe self.record = consume record
         unsafe self.work = consume work
         guard let continuation = unsafe continuation.take() else { fault("A task that works was given more work.") }
@@ -78,7 +92,11 @@ final class SpawnWorker: @unchecked Sendable {
             do {
                 // Gone, with what it holds, before the task waits.
                 guard let work = unsafe this._withUnsafeGuaranteedRef({ unsafe $0.work.take() }) else { return }
-                await work()
+                if let binding = unsafe this._withUnsafeGuaranteedRef({ unsafe $0.binding.take() }) {
+                    await binding(work)
+                } else {
+                    await work()
+                }
             }
             guard unsafe this._withUnsafeGuaranteedRef({ $0.mayWait() }) else { return }
             #if compiler(>=6.2) && compiler(<6.5)
@@ -98,7 +116,7 @@ final class SpawnWorker: @unchecked Sendable {
     private func mayWait() -> Bool {
         guard let record = unsafe record.take(), record.leavesTask(), hasCurrentPriority else { return false }
         return unsafe core.hotWorkers._withUnsafeGuaranteedRef {
-            unsafe $0.hasNothingToInherit && $0.takesMore(core)
+            unsafe $0.takesMore(core)
         }
     }
 
@@ -116,11 +134,11 @@ final class SpawnWorker: @unchecked Sendable {
 // Structures, and not the functions alone, which would be wrapped for the cast.
 
 private struct WorkerStart {
-    let call: (SpawnWorker, isolated EventLoop) -> Task<Void, Never>
+    let call: (SpawnWorker, Bool, isolated EventLoop) -> Task<Void, Never>
 }
 
 private struct PlainWorkerStart {
-    let call: (SpawnWorker, EventLoop) -> Task<Void, Never>
+    let call: (SpawnWorker, Bool, EventLoop) -> Task<Void, Never>
 }
 
 /// The tasks of a loop that wait for a body, the latest first.
@@ -144,12 +162,10 @@ final class SpawnWorkers {
     /// How many wait.
     var count: Int { unsafe waiting }
 
-    /// Whether what is inherited from the calling task, or kept by it, cannot be told.
-    @inline(__always)
-    fileprivate var hasNothingToInherit: Bool { TaskLocals.areAbsent || ignoresTaskLocals }
-
+    /// Whether the calling task may wait for more.
     func takesMore(_ core: LoopCore) -> Bool {
-        areKept && !core.isEnding && core.isRunningHere && count < Self.most
+        (ignoresTaskLocals || TaskLocals.values == .none) && areKept && !core.isEnding && core.isRunningHere
+            && count < Self.most
     }
 
     func add(_ worker: SpawnWorker) {
@@ -165,10 +181,10 @@ final class SpawnWorkers {
         return unsafe worker
     }
 
-    /// One for a body that the calling task spawns, if one may run it.
+    /// One for a body that the calling task spawns with these values, if one may run it.
     @inline(__always)
-    fileprivate func take() -> Unmanaged<SpawnWorker>? {
-        guard let first = unsafe first, hasNothingToInherit else { return nil }
+    fileprivate func take(_ values: TaskLocals.Values) -> Unmanaged<SpawnWorker>? {
+        guard let first = unsafe first, values != .others || ignoresTaskLocals else { return nil }
         guard unsafe first._withUnsafeGuaranteedRef({ $0.hasCurrentPriority }) else { return nil }
         return unsafe takeFirst()
     }
@@ -206,13 +222,16 @@ extension Spawning {
         // SAFETY: as above; `mayShare` was asked.
         let current = unsafe Unmanaged<LoopCore>.fromOpaque(creactor_current_loop()!)
         let now = unsafe eager && current._withUnsafeGuaranteedRef { $0.mayRunNow }
+        let values = TaskLocals.values
         let worker = unsafe current._withUnsafeGuaranteedRef { core in
-            unsafe core.hotWorkers._withUnsafeGuaranteedRef { unsafe $0.take() }
+            unsafe core.hotWorkers._withUnsafeGuaranteedRef { unsafe $0.take(values) }
         }
-        guard let worker = unsafe worker else { return SpawnWorker.start(record, work, now: now) }
+        guard let worker = unsafe worker else {
+            return SpawnWorker.start(record, work, values == .carried ? TaskLocals.carried : nil, now: now)
+        }
         // SAFETY: a worker that waits is held by its task.
         let held = unsafe worker.takeUnretainedValue()
-        held.begin(record, work, now: now)
+        held.begin(record, work, values == .none ? nil : TaskLocals.carried, now: now)
     }
 }
 
@@ -220,7 +239,9 @@ extension LoopCore {
     /// Whether this is the isolation of what runs on the loop: the loop's own, or that of an actor which shares it.
     @inline(__always)
     func isOwn(_ isolation: any Actor) -> Bool {
-        if isolations.loop == ObjectIdentifier(isolation) || isolations.main == ObjectIdentifier(isolation) { return true }
+        if isolations.loop == ObjectIdentifier(isolation) || isolations.main == ObjectIdentifier(isolation) {
+            return true
+        }
         return unsafe identity(isolation.unownedExecutor) == identity(serialExecutor!)
     }
 

@@ -126,7 +126,8 @@ package final class TaskRecord: Eventual, @unchecked Sendable {
     override func lendStep() -> Lent {
         guard unsafe isShared && isUnwatched && isHere else { return .pending }
         let core = unsafe Unmanaged.passUnretained(loop.core)
-        guard unsafe core._withUnsafeGuaranteedRef({ unsafe $0.runNext(self, UInt(bitPattern: address)) }), isDone else {
+        guard unsafe core._withUnsafeGuaranteedRef({ unsafe $0.runNext(self, UInt(bitPattern: address)) }), isDone
+        else {
             return .pending
         }
         // A cancellation that came meanwhile came first.

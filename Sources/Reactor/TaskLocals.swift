@@ -5,9 +5,22 @@
 // at before it is believed, and with a runtime that does it in another way nothing is found: then no task is used again.
 
 internal import CReactor
+internal import Synchronization
+
+/// Binds a value for a body, which it calls.
+package typealias LocalBinding = @Sendable (_ body: @Sendable () async -> Void) async -> Void
 
 /// What is known of how tasks keep their task-local values.
-enum TaskLocals {
+package enum TaskLocals {
+    /// The values of a task.
+    enum Values: CInt {
+        case none
+        /// None but the one that is carried.
+        case carried
+        /// Others, or it is not known.
+        case others
+    }
+
     /// How many words of a task are looked at: its size in the runtime's binary interface.
     private static let words = 24
     /// The low bits of an entry's first word say what it is; the rest is the next entry's address.
@@ -15,9 +28,32 @@ enum TaskLocals {
 
     @TaskLocal private static var probe = 0
 
-    /// Whether the calling task is known to have no task-local values, and none of a parent's.
+    // SAFETY: set once, before `isCarried` says so.
+    private nonisolated(unsafe) static var bind: @Sendable () -> LocalBinding? = { nil }
+    private static let wasCalled = Atomic<Bool>(false)
+    private static let isCarried = Atomic<Bool>(false)
+
+    /// Makes one value of this library's own no obstacle to using tasks again: it is bound anew for each body.
+    ///
+    /// The first call counts.
+    ///
+    /// - Parameters:
+    ///   - key: The value's `TaskLocal`, which lives for ever.
+    ///   - bind: Says how to bind what the calling task has; nil if it has none.
+    package static func carry(_ key: AnyObject, _ bind: @escaping @Sendable () -> LocalBinding?) {
+        guard !wasCalled.exchange(true, ordering: .relaxed) else { return }
+        unsafe Self.bind = bind
+        isCarried.store(true, ordering: .releasing)
+        // SAFETY: compared, never followed.
+        unsafe creactor_carry_local(Unmanaged.passUnretained(key).toOpaque())
+    }
+
+    /// What the calling task has, and its children see.
     @inline(__always)
-    static var areAbsent: Bool { creactor_lacks_task_locals() != 0 }
+    static var values: Values { Values(rawValue: creactor_task_locals()) ?? .others }
+
+    /// How to bind what the calling task carries.
+    static var carried: LocalBinding? { isCarried.load(ordering: .acquiring) ? unsafe bind() : nil }
 
     /// Finds it out, once in a process, if the calling task has no values; if it has, by another one.
     static func findOut() {

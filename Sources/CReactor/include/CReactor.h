@@ -99,11 +99,21 @@ extern int creactor_locals_place;
 static inline int creactor_locals_are_unknown(void) {
     return __atomic_load_n(&creactor_locals_place, __ATOMIC_RELAXED) == 0;
 }
-/// Whether the task that runs here is known to have no task-local values.
-static inline int creactor_lacks_task_locals(void) {
+/// The key of the one value that whoever uses a task again can bind for it, or NULL.
+extern const void *creactor_carried_local;
+/// The task-local values of the task that runs here: 0 if there are none, 1 if there is none but the one that is carried,
+/// 2 if there are others, or it is not known.
+static inline int creactor_task_locals(void) {
     int place = __atomic_load_n(&creactor_locals_place, __ATOMIC_RELAXED);
     const char *task = (const char *)swift_task_getCurrent();
-    return place > 0 && task && *(const uintptr_t *)(const void *)(task + place) == 0;
+    if (place <= 0 || !task) return 2;
+    const uintptr_t *entry = *(const uintptr_t *const *)(const void *)(task + place);
+    if (!entry) return 0;
+    const void *carried = __atomic_load_n(&creactor_carried_local, __ATOMIC_RELAXED);
+    return carried && entry[0] < 8 && entry[1] == (uintptr_t)carried ? 1 : 2;
+}
+static inline void creactor_carry_local(const void *key) {
+    __atomic_store_n(&creactor_carried_local, key, __ATOMIC_RELEASE);
 }
 /// Takes the right to find it out: nobody else has it until `creactor_locals_end`. False if somebody has, or it is known.
 int creactor_locals_begin(void);
