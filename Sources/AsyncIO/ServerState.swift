@@ -280,6 +280,7 @@ final class ServerState {
 
     /// A handler has ended.
     func handlerEnded(_ channel: StreamChannel, of worker: ServerWorker) {
+        channel.keeper = nil
         connections.remove(channel)
         if limits.countsBytes { past.add(channel.activity) }
         connectionGone(of: worker)
