@@ -281,6 +281,7 @@ final class ServerState {
 
     /// A handler has ended.
     func handlerEnded(_ channel: StreamChannel, of worker: ServerWorker) {
+        channel.keeper = nil
         connections.remove(channel)
         if limits.countsBytes { past.add(channel.activity) }
         if !drainingHandlers.isEmpty { drainingHandlers[channel.number] = nil }

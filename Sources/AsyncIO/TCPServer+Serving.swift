@@ -126,14 +126,15 @@ extension TCPServer {
                         continue
                     }
                     let connection = TCPConnection(channel, transport, here: loop)
+                    channel.keeper = worker.value
                     state.handlerBegins(channel, on: loop)
                     // A preference, even of nothing, costs a locked look-up for each step of the task.
                     if let preference {
                         group.addImmediateTask(executorPreference: preference) {
-                            await worker.value.handle(connection, on: connection.loop)
+                            await ServerWorker.handle(connection, on: connection.loop)
                         }
                     } else {
-                        group.addImmediateTask { await worker.value.handle(connection, on: connection.loop) }
+                        group.addImmediateTask { await ServerWorker.handle(connection, on: connection.loop) }
                     }
                 }
                 if state.isAborted { group.cancelAll() }
@@ -178,14 +179,16 @@ extension TCPServer {
 extension ServerWorker {
     // PERF: what this holds and calls over an `await` is memory of every idle connection, of which all of the task's is to
     // fit into one of the runtime's slabs of a kilobyte. (idle connections)
-    fileprivate func handle(_ connection: TCPConnection, on loop: isolated EventLoop) async {
+    // So the task's closure holds the connection alone, and that its worker.
+    fileprivate static func handle(_ connection: TCPConnection, on loop: isolated EventLoop) async {
         let channel = connection.channel(on: loop)
+        guard let worker = channel.keeper as? ServerWorker else { return }
         let registration = channel.handlerBegins(on: loop)
         do {
-            try await HandlerPlace.$current.withValue(place(of: channel)) {
+            try await HandlerPlace.$current.withValue(worker.place(of: channel)) {
                 // Named, or else the body would begin elsewhere.
                 _ = loop
-                try await handler(connection)
+                try await worker.handler(connection)
             }
             let wasCancelled = channel.handlerEnds(registration, on: loop)
             // A peer that does not take the last bytes in time is no fault of the handler's.
@@ -194,8 +197,8 @@ extension ServerWorker {
             _ = channel.handlerEnds(registration, on: loop)
             let isOwnLoss = channel.isOwnLoss(error)
             channel.breakOff()
-            server.report(error, isOwnLoss, connection, of: self, on: loop)
+            worker.server.report(error, isOwnLoss, connection, of: worker, on: loop)
         }
-        server.handlerEnded(channel, of: self, on: loop)
+        worker.server.handlerEnded(channel, of: worker, on: loop)
     }
 }

@@ -129,10 +129,7 @@ public final class ConnectAttempt {
             return
         }
         do { try stream.apply(options) } catch { return fail(error) }
-        succeed(.system(stream)) {
-            stream.attempt = nil
-            stream.transport = $0
-        }
+        succeed(.system(stream)) { stream.attach($0) }
     }
 
     // MARK: Either way
@@ -146,7 +143,7 @@ public final class ConnectAttempt {
             // The factory may have cancelled.
             if failure == nil {
                 end()
-                let transport = StreamTransport(core: core, limits: StreamLimits(options), listener: nil)
+                let transport = StreamTransport(core: core, .limits(StreamLimits(options)))
                 transport.driver = driver
                 attach(transport)
                 transport.begin(with: receiver)

@@ -118,9 +118,9 @@ extension LoopCore {
 
     /// Gives the receiver its connection.
     func begin(_ stream: SystemStream, _ options: StreamOptions, _ receiver: Receiver) -> StreamTransport {
-        let transport = StreamTransport(core: self, limits: StreamLimits(options), listener: nil)
+        let transport = StreamTransport(core: self, .limits(StreamLimits(options)))
         transport.driver = .system(stream)
-        stream.transport = transport
+        stream.attach(transport)
         if !stream.streamKind.isSocket { transport.noteDirections(of: stream) }
         transport.begin(with: receiver)
         return transport

@@ -57,7 +57,7 @@ public final class Listener {
     public var connectionCount: Int { unsafe connections.count }
 
     /// Those of its connections.
-    private let limits: StreamLimits
+    let limits: StreamLimits
 
     /// The limit that it has in common with others; nil if it is alone.
     private var common: ConnectionLimit?
@@ -257,7 +257,7 @@ public final class Listener {
         hasPlace = false
         acceptedCount += 1
         core.statistics.connectionsAccepted &+= 1
-        let transport = StreamTransport(core: core, limits: limits, listener: self)
+        let transport = StreamTransport(core: core, .listener(self))
         transport.driver = driver
         attach(transport)
         transport.indexInListener = Int32(truncatingIfNeeded: connectionCount)

@@ -160,7 +160,7 @@ final class ListenerHandle: HandleBox, LiveHandle {
         // What cannot be set on a client that has gone is of no use to it either.
         try? stream.apply(listener.options.connection)
         #endif
-        listener.didAccept(.system(stream)) { stream.transport = $0 }
+        listener.didAccept(.system(stream)) { stream.attach($0) }
     }
 
     /// Closes a connection that nobody will serve, with a reset: an end would look like an answer.

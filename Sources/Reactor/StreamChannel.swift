@@ -40,12 +40,14 @@ package final class StreamChannel: Receiver, StreamProtocol {
 
     private(set) var rare: Rare?
 
-    private var heldTransport: StreamTransport? {
-        didSet { unsafe hotTransport = heldTransport.map { unsafe Unmanaged.passUnretained($0) } }
-    }
-    // SAFETY: the same object, not counted: `heldTransport` holds it.
-    private(set) var hotTransport: Unmanaged<StreamTransport>?
-    private var onMade: OnMade?
+    // SAFETY: the loop's thread alone changes it, once; a check of exclusivity at run time would find nothing.
+    @exclusivity(unchecked) private var holding = Held<StreamTransport>()
+    private var heldTransport: StreamTransport? { unsafe holding.object }
+    // SAFETY: held as long as this is. Once the connection is gone its `phase` says so.
+    @inline(__always)
+    var hotTransport: Unmanaged<StreamTransport>? { unsafe holding.lent }
+    /// Whom it concerns beside its transport: `OnMade` until the connection is there, and then whoever takes care of it.
+    private var owner: AnyObject?
     // Whose cancellation the waits hear of: see StreamChannel+Cancellation.swift.
     // SAFETY: compared, never followed. The task lives as long as it is the handler's, so no other has its address.
     var task: UnsafeRawPointer?
@@ -72,7 +74,7 @@ package final class StreamChannel: Receiver, StreamProtocol {
 
     package init(on loop: isolated EventLoop, onMade: OnMade) {
         arrival = Park(on: loop)
-        self.onMade = onMade
+        owner = onMade
         super.init()
         unsafe arrival.scope = Unmanaged.passUnretained(self)
     }
@@ -110,6 +112,12 @@ package final class StreamChannel: Receiver, StreamProtocol {
     /// The connection, from when it is there.
     package var transport: StreamTransport? { heldTransport }
 
+    /// Who takes care of the connection: a place that lends itself to its handler, whose closure is smaller for that.
+    package var keeper: AnyObject? {
+        get { owner }
+        set { owner = newValue }
+    }
+
     /// Whether the connection is gone.
     package var isLost: Bool { lost }
 
@@ -122,13 +130,13 @@ package final class StreamChannel: Receiver, StreamProtocol {
     // MARK: What the transport reports
 
     package func connectionMade(_ transport: StreamTransport, on loop: isolated EventLoop) {
-        heldTransport = transport
+        unsafe holding.set(transport)
         if let accepted = transport.acceptedAddresses { addresses = accepted }
         // The ends of a pipe have one direction.
         isAtEnd = transport.readingEnd == .reached
         endSent = transport.writingEnd == .sent
         transport.pauseReadingHere()
-        onMade.take()?.body(self)
+        (owner.take() as? OnMade)?.body(self)
     }
 
     package func dataReceived(_ bytes: Bytes, from transport: StreamTransport, on loop: isolated EventLoop) {
@@ -145,7 +153,6 @@ package final class StreamChannel: Receiver, StreamProtocol {
 
     package func connectionLost(_ transport: StreamTransport, error: (any Error)?, on loop: isolated EventLoop) {
         lost = true
-        unsafe hotTransport = nil
         arrival.wakeHere()
         guard let rare else { return }
         for writer in rare.writers { writer.park.wake() }

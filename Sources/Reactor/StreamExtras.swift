@@ -18,6 +18,8 @@ final class StreamLimits {
 
 /// What a connection has only from when something happens to it.
 final class StreamExtras {
+    /// Limits of its own, in place of those that it shares.
+    var limits: StreamLimits?
     /// Why it broke.
     var failure: (any Error)?
     /// Called when the system has taken some of what waits to be sent, and when the connection is gone.

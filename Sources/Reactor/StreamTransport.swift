@@ -51,8 +51,6 @@ public final class StreamTransport {
     }
 
     let core: LoopCore
-    /// Shared with other connections of the same options.
-    private(set) var limits: StreamLimits
     /// What few connections have: see `StreamExtras`.
     private var extras: StreamExtras? {
         get { unsafe heldExtras }
@@ -69,14 +67,13 @@ public final class StreamTransport {
     // only ever replaced.
     @exclusivity(unchecked) private var heldExtras: StreamExtras?
     @exclusivity(unchecked) private var heldDriver = StreamDriver.none
-    @exclusivity(unchecked) private var heldListener: Listener?
-    private(set) var receiver: Receiver?
-    // SAFETY: the same object, not counted: used only while `receiver` holds it.
-    private(set) var hotReceiver: Unmanaged<Receiver>?
-    private var listener: Listener? {
-        get { unsafe heldListener }
-        set { unsafe heldListener = newValue }
-    }
+    @exclusivity(unchecked) private var heldOrigin: Origin
+    @exclusivity(unchecked) private var heldReceiver = Held<Receiver>()
+    /// Who is told what happens here, until it has closed.
+    var receiver: Receiver? { unsafe heldReceiver.object }
+    // SAFETY: used only while it is held.
+    @inline(__always)
+    var hotReceiver: Unmanaged<Receiver>? { unsafe heldReceiver.lent }
     /// What waits to be sent; nil as long as nothing ever has.
     var queue: WriteQueue?
     /// A number that no other connection of this loop has, in the order in which they were made.
@@ -101,10 +98,15 @@ public final class StreamTransport {
     var writingEnd = WritingEnd.open
     var isWritingPaused = false
 
-    init(core: LoopCore, limits: StreamLimits, listener: Listener?) {
+    /// Where its limits come from: one reference, as they are the listener's if it has one. (idle connections)
+    enum Origin {
+        case listener(Listener)
+        case limits(StreamLimits)
+    }
+
+    init(core: LoopCore, _ origin: Origin) {
         self.core = core
-        self.limits = limits
-        unsafe heldListener = listener
+        unsafe heldOrigin = origin
         number = core.nextConnectionNumber()
     }
 
@@ -137,6 +139,17 @@ public final class StreamTransport {
     /// Both addresses as they are now, for who keeps them itself.
     var currentAddresses: StreamChannel.Addresses {
         StreamChannel.Addresses(local: driver.address(remote: false), remote: driver.address(remote: true))
+    }
+
+    private var listener: Listener? { if case .listener(let listener) = unsafe heldOrigin { listener } else { nil } }
+
+    /// Shared with other connections of the same options, unless they were set for this one.
+    var limits: StreamLimits {
+        if let limits = extras?.limits { return limits }
+        return switch unsafe heldOrigin {
+        case .listener(let listener): listener.limits
+        case .limits(let limits): limits
+        }
     }
 
     /// Both addresses, while the connection is being accepted, if its listener knows them.
@@ -202,7 +215,8 @@ public final class StreamTransport {
 
     /// Sets when writing pauses and resumes.
     func setMarks(low: Int, high: Int) {
-        limits = StreamLimits(low: low, high: high, closeTimeout: limits.closeTimeout)
+        let changed = StreamLimits(low: low, high: high, closeTimeout: limits.closeTimeout)
+        withExtras { $0.limits = changed }
     }
 
     /// Whether the connection is closing or closed.
@@ -286,8 +300,7 @@ public final class StreamTransport {
     }
 
     private func install(_ receiver: Receiver) {
-        self.receiver = receiver
-        unsafe hotReceiver = Unmanaged.passUnretained(receiver)
+        unsafe heldReceiver.set(receiver)
         way = receiver.buffered != nil ? .buffered : core.timesCallbacks ? .timed : .plain
     }
 
@@ -315,9 +328,10 @@ public final class StreamTransport {
             extras.afterClose.take()?()
         }
         driver = .none
-        let listener = listener.take()
+        let listener = listener
+        if let listener { unsafe heldOrigin = .limits(listener.limits) }
         defer { listener?.didLose(self) }
-        guard let receiver = receiver.take() else { return }
+        guard let receiver = unsafe heldReceiver.take() else { return }
         core.enter()
         core.withLoop { core.crossings.lost(receiver.base, self, failure, $0) }
         core.leave { subject("connectionLost", of: receiver) }

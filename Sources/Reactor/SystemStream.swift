@@ -8,15 +8,33 @@ internal import CReactor
 /// One stream handle of libuv's that carries a connection.
 @safe
 final class SystemStream: HandleBox, LiveHandle {
-    /// The connection; nil while it is being set up and after it closed.
-    var transport: StreamTransport? {
-        didSet { unsafe hotTransport = transport.map { unsafe Unmanaged.passUnretained($0) } }
+    // SAFETY: the loop's thread alone uses it; a check of exclusivity at run time would find nothing. What it holds is let go
+    // in the close callback only.
+    @exclusivity(unchecked) private var held = Held<StreamTransport>()
+    private var companion = Companion.none
+
+    /// What few have, and none at the same time as another. (idle connections)
+    private enum Companion {
+        case none
+        /// Told instead of the transport while there is none.
+        case attempt(ConnectAttempt)
+        case request(WriteRequest)
     }
-    // SAFETY: the same object, not counted: `transport` holds it, and is let go only in the close callback.
-    private var hotTransport: Unmanaged<StreamTransport>?
-    /// Told instead of the transport while there is none.
-    var attempt: ConnectAttempt?
-    private var writeRequest: WriteRequest?
+
+    /// The connection; nil while it is being set up and after it closed.
+    var transport: StreamTransport? { unsafe held.object }
+
+    /// Gives it its connection, to whom everything is told from now on.
+    func attach(_ transport: StreamTransport) {
+        companion = .none
+        unsafe held.set(transport)
+    }
+
+    /// Who is told instead of the transport while there is none.
+    var attempt: ConnectAttempt? {
+        get { if case .attempt(let attempt) = companion { attempt } else { nil } }
+        set { companion = newValue.map { .attempt($0) } ?? .none }
+    }
 
     /// A handle of the kind, without a descriptor; a terminal's has one.
     init(_ kind: StreamKind, on core: LoopCore, terminal: CInt = -1) throws(SystemError) {
@@ -64,7 +82,7 @@ final class SystemStream: HandleBox, LiveHandle {
     @inline(never)
     fileprivate func giveRoom(_ buffer: UnsafeMutablePointer<uv_buf_t>) {
         // The shared slab, or whatever else it may be.
-        let room = unsafe hotTransport?._withUnsafeGuaranteedRef { unsafe $0.plainRoom }
+        let room = unsafe held.lent?._withUnsafeGuaranteedRef { unsafe $0.plainRoom }
         guard let room = unsafe room ?? nil else { return unsafe giveOtherRoom(buffer) }
         unsafe buffer.pointee = uv_buf_t(base: room.baseAddress?.assumingMemoryBound(to: CChar.self), len: room.count)
     }
@@ -83,7 +101,7 @@ final class SystemStream: HandleBox, LiveHandle {
     fileprivate func didRead(_ count: Int, _ buffer: UnsafePointer<uv_buf_t>?) {
         isGivingRoom = false
         if count > 0 {
-            unsafe hotTransport?._withUnsafeGuaranteedRef { $0.didReceive(count) }
+            unsafe held.lent?._withUnsafeGuaranteedRef { $0.didReceive(count) }
         } else if count < 0 {
             unsafe didNotRead(CInt(truncatingIfNeeded: count), buffer)
         }
@@ -135,9 +153,15 @@ final class SystemStream: HandleBox, LiveHandle {
     }
 
     func write(_ buffers: [Bytes]) throws(SystemError) {
-        let request = writeRequest ?? WriteRequest()
-        writeRequest = request
-        try request.submit(buffers, to: self)
+        try writeRequest.submit(buffers, to: self)
+    }
+
+    /// The request, which is used again and again.
+    private var writeRequest: WriteRequest {
+        if case .request(let request) = companion { return request }
+        let request = WriteRequest()
+        companion = .request(request)
+        return request
     }
 
     /// Sends the end of the stream.
@@ -223,9 +247,9 @@ final class SystemStream: HandleBox, LiveHandle {
     }
 
     override func didClose() {
-        writeRequest = nil
-        let transport = transport.take()
-        let attempt = attempt.take()
+        let attempt = attempt
+        companion = .none
+        let transport = unsafe held.take()
         if let transport { transport.didClose() } else { attempt?.didFail() }
     }
 
