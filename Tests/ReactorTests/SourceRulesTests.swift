@@ -60,6 +60,14 @@ extension ReactorTests {
             }
         }
 
+        @Test func `no test vanishes for want of a program`() {
+            let ways = ["if: ForeignProgram" + ".", "guard ForeignProgram" + "."]
+            let excepted = ["Reference.swift", "Needs.swift"]
+            for file in tests where !excepted.contains(where: file.path.hasSuffix) {
+                file.forbid("vanishes: use .needs") { line in ways.contains(where: line.contains) }
+            }
+        }
+
         @Test func `whatever is named like a test is one`() {
             for file in tests {
                 for (number, line) in file.code where line.contains("func " + "`") {
