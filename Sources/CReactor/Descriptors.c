@@ -56,24 +56,25 @@ int creactor_socket_state_of(int descriptor, creactor_socket_state *state) {
     state->is_listening = listening != 0;
     length = sizeof address;
     state->is_connected = getpeername(descriptor, (struct sockaddr *)&address, &length) == 0;
-    return 0;
+    // Apple's systems say EINVAL of one that was shut down.
+    return state->is_connected || errno == ENOTCONN || errno == EINVAL ? 0 : -errno;
 }
 
 int creactor_is_pollable(int descriptor) {
 #if defined(__linux__)
     int poller = epoll_create1(EPOLL_CLOEXEC);
-    if (poller < 0) return 0;
+    if (poller < 0) return -errno;
     struct epoll_event event = {.events = EPOLLIN};
-    int status = epoll_ctl(poller, EPOLL_CTL_ADD, descriptor, &event);
+    int status = epoll_ctl(poller, EPOLL_CTL_ADD, descriptor, &event) == 0 ? 1 : errno == EPERM ? 0 : -errno;
 #else
     int poller = kqueue();
-    if (poller < 0) return 0;
+    if (poller < 0) return -errno;
     struct kevent event;
     EV_SET(&event, descriptor, EVFILT_READ, EV_ADD, 0, 0, 0);
-    int status = kevent(poller, &event, 1, NULL, 0, NULL);
+    int status = kevent(poller, &event, 1, NULL, 0, NULL) == 0;
 #endif
     close(poller);
-    return status == 0;
+    return status;
 }
 
 int creactor_is_terminal(int descriptor) { return isatty(descriptor); }
@@ -98,7 +99,9 @@ int creactor_reopen(int descriptor, int writing) {
         int error = ttyname_r(descriptor, path, sizeof path);
         if (error != 0) return -error;
         // A terminal is one thing in both directions, and is opened as it is.
-        flags = O_NONBLOCK | O_NOCTTY | O_CLOEXEC | (fcntl(descriptor, F_GETFL) & O_ACCMODE);
+        int opened = fcntl(descriptor, F_GETFL);
+        if (opened < 0) return -errno;
+        flags = O_NONBLOCK | O_NOCTTY | O_CLOEXEC | (opened & O_ACCMODE);
     } else {
 #if defined(__linux__)
         snprintf(path, sizeof path, "/proc/self/fd/%d", descriptor);

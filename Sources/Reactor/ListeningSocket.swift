@@ -105,7 +105,7 @@ struct ListeningSocket {
     ) throws -> (ListeningSocket, SocketAddress) {
         let state = try SocketState(of: descriptor)
         guard !state.isConnected else { throw DescriptorError.isConnected }
-        guard let address = SocketName.of(descriptor, remote: false) else { throw DescriptorError.notBound }
+        guard let address = try SocketName.find(descriptor, remote: false) else { throw DescriptorError.notBound }
         guard address.port != 0 || !(address.unixPath ?? "").isEmpty else { throw DescriptorError.notBound }
         if state.kind == .tcp { try check(options.connection.apply(to: descriptor), "setsockopt", address) }
         try check(creactor_listen(descriptor, CInt(clamping: options.backlog)), "listen", address)

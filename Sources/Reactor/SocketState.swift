@@ -90,6 +90,13 @@ struct DescriptorState {
 
 /// A stream that a program brings along.
 enum AdoptedStream {
+    /// Whether the system can tell when the descriptor is ready.
+    static func isPollable(_ descriptor: CInt) throws(SystemError) -> Bool {
+        let answer = creactor_is_pollable(descriptor)
+        try check(answer, "epoll_ctl")
+        return answer > 0
+    }
+
     /// The kind of stream that a descriptor is, if it is one that works.
     static func kind(of descriptor: CInt) throws -> StreamKind {
         let state = try DescriptorState(of: descriptor)
@@ -103,7 +110,7 @@ enum AdoptedStream {
             return .pipe
         case creactor_kind_character_device:
             // libuv would end the process.
-            guard creactor_is_pollable(descriptor) != 0 else { throw DescriptorError.cannotBeWaitedFor }
+            guard try isPollable(descriptor) else { throw DescriptorError.cannotBeWaitedFor }
             return .pipe
         case creactor_kind_file, creactor_kind_directory:
             throw DescriptorError.isFile

@@ -51,7 +51,7 @@ extension TCPConnection {
         let state = try DescriptorState(of: descriptor)
         switch state.kind {
         case creactor_kind_file, creactor_kind_directory: return nil
-        case creactor_kind_character_device where creactor_is_pollable(descriptor) == 0: return nil
+        case creactor_kind_character_device: if try !AdoptedStream.isPollable(descriptor) { return nil }
         default: break
         }
         // Not to block is a property of the open file, which all who have inherited it share. So it is opened once

@@ -223,7 +223,7 @@ extension StreamTransport {
     /// A request is done.
     func didWrite(_ status: CInt) {
         core.noteInput()
-        let sent = queue?.didSend() ?? 0
+        let sent = queue?.didSend(hasFailed: status < 0) ?? 0
         guard !driverClosing else { return }
         if status < 0 {
             fail(SystemError(status: status, call: "uv_write", address: remoteAddress))

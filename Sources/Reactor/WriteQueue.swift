@@ -130,11 +130,11 @@ final class WriteQueue {
 
     /// The request is done.
     ///
-    /// Returns how many bytes it carried.
-    func didSend() -> Int {
+    /// Returns how many bytes it carried. If it has failed, none of them count as sent: how many were nobody knows.
+    func didSend(hasFailed: Bool = false) -> Int {
         let sent = bytesInFlight
         byteCount -= sent
-        sentTotal &+= UInt64(sent)
+        if !hasFailed { sentTotal &+= UInt64(sent) }
         bytesInFlight = 0
         isSending = false
         return sent

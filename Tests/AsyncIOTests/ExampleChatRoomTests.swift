@@ -48,7 +48,7 @@ extension AsyncIOTests {
 
             """
 
-        @Test(.enabled(if: ForeignProgram.python != nil, "python3 is not installed"))
+        @Test(.needs("python3"))
         func `the room passes on who comes, speaks and leaves`() async throws {
             let script = """
                 async def main():
@@ -97,7 +97,7 @@ extension AsyncIOTests {
             #expect(meeting.errors == ["ECONNRESET"])
         }
 
-        @Test(.enabled(if: ForeignProgram.python != nil, "python3 is not installed"))
+        @Test(.needs("python3"))
         func `a name is for one guest, and those without one do not come in`() async throws {
             let script = """
                 async def main():
@@ -135,7 +135,7 @@ extension AsyncIOTests {
             #expect(log.all.count == 7 && log.all.last == "closed", "\(log.all)")
         }
 
-        @Test(.enabled(if: ForeignProgram.python != nil, "python3 is not installed"))
+        @Test(.needs("python3"))
         func `a line that is too long is dropped, said to be, and forgotten`() async throws {
             let script = """
                 async def main():
@@ -169,7 +169,7 @@ extension AsyncIOTests {
             #expect(log.all.count == 5 && log.all.last == "closed", "\(log.all)")
         }
 
-        @Test(.enabled(if: ForeignProgram.python != nil, "python3 is not installed"))
+        @Test(.needs("python3"))
         func `a guest who does not read stalls nobody, and is put out`() async throws {
             let script = """
                 async def main():
@@ -213,7 +213,7 @@ extension AsyncIOTests {
             #expect(log.all[3] == "slow left, 2 in the room" && log.all.last == "closed", "\(log.all)")
         }
 
-        @Test(.enabled(if: ForeignProgram.python != nil, "python3 is not installed"))
+        @Test(.needs("python3"))
         func `a room that closes tells everybody, and waits for nobody for long`() async throws {
             let script = """
                 async def main():
@@ -242,7 +242,7 @@ extension AsyncIOTests {
             #expect(meeting == Meeting(output: ["ready", "reset"], errors: ["closed", "closed"]))
         }
 
-        @Test(.enabled(if: ForeignProgram.python != nil && program != nil, "python3 is not installed"))
+        @Test(.needs("python3"), .needs(product: "examples"))
         func `Ctrl-C closes the room of the program, which then ends with 0`() throws {
             let program = try ForeignProgram([try #require(Self.program), "chat-room", "--port", "0"])
             let line = program.readLine()

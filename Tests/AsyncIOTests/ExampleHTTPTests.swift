@@ -11,7 +11,7 @@ import Testing
 
 extension AsyncIOTests {
     @Suite(.timeLimit(.minutes(1))) struct ExampleHTTPTests {
-        @Test(.enabled(if: ForeignProgram.python != nil, "python3 is not installed"))
+        @Test(.needs("python3"))
         func `Python's own HTTP server gives its files, its errors and its redirects`() async throws {
             let folder = ScratchFolder()
             defer { folder.remove() }
@@ -54,7 +54,7 @@ extension AsyncIOTests {
             }
         }
 
-        @Test(.enabled(if: ForeignProgram.python != nil, "python3 is not installed"), arguments: [1, 7, 1 << 20])
+        @Test(.needs("python3"), arguments: [1, 7, 1 << 20])
         func `bodies end by their length, with the last chunk, or with the connection`(piece: Int) async throws {
             let good: [String: (answer: String, body: String)] = [
                 "/length": ("HTTP/1.1 200 OK\r\ncontent-LENGTH:  5 \r\n\r\nhello and more", "hello"),
@@ -77,7 +77,7 @@ extension AsyncIOTests {
             }
         }
 
-        @Test(.enabled(if: ForeignProgram.python != nil, "python3 is not installed"))
+        @Test(.needs("python3"))
         func `what is no answer, or too much of one, is refused with a reason`() async throws {
             let ok = "HTTP/1.1 200 OK\r\n"
             let bad: [String: (answer: String, reason: String)] = [

@@ -12,7 +12,7 @@ extension AsyncIOTests {
     @Suite(.timeLimit(.minutes(1))) struct ExampleNetworkTests {
         // MARK: Port scanner
 
-        @Test(.enabled(if: ForeignProgram.python != nil, "python3 is not installed"))
+        @Test(.needs("python3"))
         func `the ports on which a foreign program listens are found, and no others`() async throws {
             let listeners = try ForeignProgram.python(
                 """
@@ -40,7 +40,7 @@ extension AsyncIOTests {
         }
 
         #if os(Linux)
-        @Test(.enabled(if: ForeignProgram.python != nil, "python3 is not installed"))
+        @Test(.needs("python3"))
         func `no more connections than allowed are under way, and who does not answer is not waited for`() async throws
         {
             // Their backlogs are full, in which case Linux says nothing at all.
@@ -103,7 +103,7 @@ extension AsyncIOTests {
 
         // MARK: Datagrams
 
-        @Test(.enabled(if: ForeignProgram.python != nil, "python3 is not installed"))
+        @Test(.needs("python3"))
         func `every datagram is sent back, also to many at once, and to who has gone`() async throws {
             let examples = try #require(ForeignProgram.product("examples"))
             let server = try ForeignProgram([examples, "udp-echo", "--port", "0"])

@@ -9,7 +9,7 @@ import Testing
 @testable import examples
 
 extension AsyncIOTests.ExampleServerTests {
-    @Test(.enabled(if: ForeignProgram.python != nil, "python3 is not installed"))
+    @Test(.needs("python3"))
     func `both directions are full at once, and each ends by itself`() async throws {
         let script = """
             async def main():
@@ -36,7 +36,7 @@ extension AsyncIOTests.ExampleServerTests {
         #expect(try await between(script) == Meeting(output: ["ok"]))
     }
 
-    @Test(.enabled(if: ForeignProgram.python != nil, "python3 is not installed"))
+    @Test(.needs("python3"))
     func `a client that does not read holds its far side up alone, and takes it along when it vanishes`() async throws {
         let script = """
             async def main():
@@ -67,7 +67,7 @@ extension AsyncIOTests.ExampleServerTests {
         #expect(meeting.errors.count == 1 && ["ECONNRESET", "EPIPE"].contains(meeting.errors[0]), "\(meeting.errors)")
     }
 
-    @Test(.enabled(if: ForeignProgram.python != nil, "python3 is not installed"))
+    @Test(.needs("python3"))
     func `a far side that vanishes while the client has ended is still told`() async throws {
         let script = """
             async def main():
@@ -94,7 +94,7 @@ extension AsyncIOTests.ExampleServerTests {
         #expect(meeting == Meeting(output: ["half an ans", "reset"], errors: ["ECONNRESET"]))
     }
 
-    @Test(.enabled(if: ForeignProgram.find("nc") != nil, "nc is not installed"))
+    @Test(.needs("nc"))
     func `nc gets its answer through the proxy, and through two of them`() async throws {
         try await onNetwork(.sockets) { loop in
             try await serving(on: loop) { connection in

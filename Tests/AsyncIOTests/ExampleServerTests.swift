@@ -13,7 +13,7 @@ extension AsyncIOTests {
     @Suite struct ExampleServerTests {
         // MARK: Key-value server
 
-        @Test(.enabled(if: ForeignProgram.python != nil, "python3 is not installed"))
+        @Test(.needs("python3"))
         func `values are set, read and deleted by all clients`() async throws {
             let script = """
                 import asyncio, socket, struct, sys
@@ -67,7 +67,7 @@ extension AsyncIOTests {
             #expect(meeting.errors == [])
         }
 
-        @Test(.enabled(if: ForeignProgram.python != nil, "python3 is not installed"))
+        @Test(.needs("python3"))
         func `clients of the store that vanish or never read harm nobody`() async throws {
             let script = """
                 import socket, struct, sys
@@ -170,7 +170,7 @@ extension AsyncIOTests {
             return meeting
         }
 
-        @Test(.enabled(if: ForeignProgram.python != nil, "python3 is not installed"))
+        @Test(.needs("python3"))
         func `the proxy passes on an end, and what the other side says after it`() async throws {
             let script = """
                 async def main():
@@ -198,7 +198,7 @@ extension AsyncIOTests {
             #expect(try await between(script) == Meeting(output: ["ok"]))
         }
 
-        @Test(.enabled(if: ForeignProgram.python != nil, "python3 is not installed"))
+        @Test(.needs("python3"))
         func `the proxy passes on the end of the far side first`() async throws {
             let script = """
                 async def main():
@@ -224,7 +224,7 @@ extension AsyncIOTests {
             #expect(try await between(script) == Meeting(output: ["ok"]))
         }
 
-        @Test(.enabled(if: ForeignProgram.python != nil, "python3 is not installed"))
+        @Test(.needs("python3"))
         func `a client that vanishes takes the far side with it`() async throws {
             let script = """
                 async def main():
@@ -242,7 +242,7 @@ extension AsyncIOTests {
             #expect(try await between(script) == Meeting(output: ["reset"], errors: ["ECONNRESET"]))
         }
 
-        @Test(.enabled(if: ForeignProgram.python != nil, "python3 is not installed"))
+        @Test(.needs("python3"))
         func `a far side that vanishes takes the client with it`() async throws {
             let script = """
                 async def main():
@@ -261,7 +261,7 @@ extension AsyncIOTests {
             #expect(try await between(script) == Meeting(output: ["reset"], errors: ["ECONNRESET"]))
         }
 
-        @Test(.enabled(if: ForeignProgram.python != nil, "python3 is not installed"))
+        @Test(.needs("python3"))
         func `where nobody listens clients are turned away, one by one`() async throws {
             let script = """
                 async def main():

@@ -73,7 +73,7 @@ extension AsyncIOTests {
             )
         }
 
-        @Test(.enabled(if: ForeignProgram.product("examples") != nil, "the examples are not built"))
+        @Test(.needs(product: "examples"))
         func `as programs they end by themselves and write nothing but their lines`() throws {
             let examples = try #require(ForeignProgram.product("examples"))
             // All at the same time, as each takes some seconds.

@@ -8,7 +8,7 @@ import Testing
 
 extension AsyncIOTests {
     @Suite struct TCPForeignClientTests {
-        @Test(.enabled(if: ForeignProgram.find("python3") != nil, "python3 is not installed"))
+        @Test(.needs("python3"))
         func `Python's asyncio sends megabytes in odd pieces and gets every byte back`() async throws {
             let outcome = try await serve(
                 """
@@ -42,7 +42,7 @@ extension AsyncIOTests {
             #expect(outcome.echoed == (0..<8).reduce(0) { $0 + 1_000_000 + $1 })
         }
 
-        @Test(.enabled(if: ForeignProgram.find("python3") != nil, "python3 is not installed"))
+        @Test(.needs("python3"))
         func `Python clients that reset, vanish, and close with bytes unread harm nobody`() async throws {
             let outcome = try await serve(
                 """
@@ -74,7 +74,7 @@ extension AsyncIOTests {
             #expect(outcome.ends.allSatisfy { ["ok", "ECONNRESET", "EPIPE"].contains($0) })
         }
 
-        @Test(.enabled(if: ForeignProgram.find("python3") != nil, "python3 is not installed"))
+        @Test(.needs("python3"))
         func `a slow Python reader gets everything that was written before the close`() async throws {
             let script = """
                 import socket, sys, hashlib
@@ -100,7 +100,7 @@ extension AsyncIOTests {
             #expect(end.status == 0 && end.output == "\(bytes.count) \(sum)\n", "\(end.errors)")
         }
 
-        @Test(.enabled(if: ForeignProgram.find("python3") != nil, "python3 is not installed"))
+        @Test(.needs("python3"))
         func `a Python server is talked to, half-closed, and understood when it resets`() async throws {
             let script = """
                 import asyncio
@@ -139,7 +139,7 @@ extension AsyncIOTests {
             _ = program.finish()
         }
 
-        @Test(.enabled(if: ForeignProgram.find("nc") != nil, "nc is not installed"))
+        @Test(.needs("nc"))
         func `nc gets its line back and ends`() async throws {
             let outcome = try await serve(command: ["sh", "-c", "printf 'hello\\n' | nc -N 127.0.0.1 $0"])
             #expect(outcome.status == 0 && outcome.output == "hello\n", "\(outcome.errors)")

@@ -104,7 +104,7 @@ extension AsyncIOTests {
             }
         }
 
-        @Test(.enabled(if: ForeignProgram.python != nil, "python3 is not installed"))
+        @Test(.needs("python3"))
         func `a terminal is as it was when the program has ended`() async throws {
             let fixture = try #require(ForeignProgram.product("run-fixture"))
             let script = """

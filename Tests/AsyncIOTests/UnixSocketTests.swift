@@ -116,7 +116,7 @@ extension AsyncIOTests {
 
         // MARK: Programs that share no code with this package
 
-        @Test(.enabled(if: ForeignProgram.python != nil, "python3 is not installed"))
+        @Test(.needs("python3"))
         func `Python's asyncio sends megabytes over a Unix socket and gets every byte back`() async throws {
             let script = """
                 import asyncio, random, sys
@@ -156,7 +156,7 @@ extension AsyncIOTests {
             #expect(end.status == 0 && end.output == "ok\n", "\(end.errors)")
         }
 
-        @Test(.enabled(if: ForeignProgram.python != nil, "python3 is not installed"))
+        @Test(.needs("python3"))
         func `a Python server at a path and at an abstract name is talked to`() async throws {
             let script = """
                 import asyncio, sys
@@ -188,7 +188,7 @@ extension AsyncIOTests {
             _ = program.finish()
         }
 
-        @Test(.enabled(if: ForeignProgram.find("nc") != nil, "nc is not installed"))
+        @Test(.needs("nc"))
         func `nc gets its line back over a Unix socket and ends`() async throws {
             let folder = ScratchFolder()
             defer { folder.remove() }

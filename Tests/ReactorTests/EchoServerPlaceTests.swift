@@ -8,7 +8,7 @@ import Testing
 @testable import Reactor
 
 extension ReactorTests {
-    @Suite(.enabled(if: EchoServer.path != nil, "echo-server is not built"))
+    @Suite(.needs(product: "echo-server"))
     struct EchoServerPlaceTests {
         // MARK: Unix sockets
 
@@ -76,7 +76,7 @@ extension ReactorTests {
         // MARK: Datagrams
 
         @Test(
-            .enabled(if: ForeignProgram.python != nil, "python3 is not installed"),
+            .needs("python3"),
             arguments: ["streams", "callbacks"]
         )
         func `every datagram goes back to its sender, whatever its size`(api: String) throws {

@@ -8,7 +8,7 @@ import Testing
 @testable import Reactor
 
 extension ReactorTests {
-    @Suite(.enabled(if: EchoServer.path != nil, "echo-server is not built"))
+    @Suite(.needs(product: "echo-server"))
     struct EchoServerTests {
         @Test func `it says where it listens in one line, echoes, and reports figures at the end`() throws {
             let server = try EchoServer("--port", "0")

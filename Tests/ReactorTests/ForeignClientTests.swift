@@ -9,7 +9,7 @@ import Testing
 
 extension ReactorTests {
     @Suite struct ForeignClientTests {
-        @Test(.enabled(if: ForeignProgram.find("python3") != nil, "python3 is not installed"))
+        @Test(.needs("python3"))
         func `Python's asyncio sends megabytes in odd pieces and gets every byte back`() throws {
             let script = """
                 import asyncio, random, sys
@@ -42,7 +42,7 @@ extension ReactorTests {
             #expect(outcome.received == (0..<8).reduce(0) { $0 + 1_000_000 + $1 })
         }
 
-        @Test(.enabled(if: ForeignProgram.find("python3") != nil, "python3 is not installed"))
+        @Test(.needs("python3"))
         func `Python clients that reset, vanish, and close with bytes unread harm nobody`() throws {
             let script = """
                 import socket, struct, sys
@@ -73,7 +73,7 @@ extension ReactorTests {
             #expect(outcome.lost.last == "lost")
         }
 
-        @Test(.enabled(if: ForeignProgram.find("nc") != nil, "nc is not installed"))
+        @Test(.needs("nc"))
         func `nc gets its line back and ends`() throws {
             let outcome = try serve(["sh", "-c", "printf 'hello\\n' | nc -N 127.0.0.1 $0"])
             #expect(outcome.status == 0 && outcome.output == "hello\n", "\(outcome.errors)")

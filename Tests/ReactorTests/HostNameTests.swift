@@ -26,8 +26,7 @@ extension ReactorTests {
             #expect(try HostName.ascii(name) == ascii)
         }
 
-        @Test func `Python writes them the same`() throws {
-            guard ForeignProgram.python != nil else { return }
+        @Test(.needs("python3")) func `Python writes them the same`() throws {
             let names = [
                 "straßburg".replacing("ß", with: "ss") + "é", "ñandú.ar", "αβγδ.gr", "ไทย.th", "日本語.jp", "é.é.é",
             ]

@@ -33,6 +33,18 @@ extension ReactorTests {
             #expect(queue.next() == nil)
         }
 
+        @Test func `what a request carried that failed does not count as sent`() {
+            let queue = WriteQueue()
+            queue.append("first")
+            _ = queue.next()
+            #expect(queue.didSend() == 5)
+            queue.append("second")
+            _ = queue.next()
+            #expect(queue.didSend(hasFailed: true) == 6)
+            #expect(queue.byteCount == 0 && !queue.isSending)
+            #expect(queue.queuedTotal == 11 && queue.sentTotal == 5)
+        }
+
         @Test func `a large piece is cut into requests of bounded size, without a copy`() {
             let queue = WriteQueue()
             let count = WriteQueue.largestRequest * 2 + 5

@@ -15,6 +15,8 @@ struct RunFixture {
         .merging(signals) { first, _ in first }
         .merging(debugging) { first, _ in first }
         .merging(standardStreams) { first, _ in first }
+        .merging(processSettings) { first, _ in first }
+        .merging(inheritance) { first, _ in first }
 
     static func main() {
         guard CommandLine.arguments.count > 1, let program = programs[CommandLine.arguments[1]] else {

@@ -33,9 +33,6 @@ public struct ForeignProgram: Sendable {
         return path.split(separator: ":").map { "\($0)/\(name)" }.first(where: FileManager.default.isExecutableFile)
     }
 
-    /// Python, which must be installed for what needs it.
-    public static let python = find("python3")
-
     /// An executable of this package, which the package manager puts beside the tests.
     public static func product(_ name: String) -> String? {
         let tests = CommandLine.arguments.first { $0.contains(".xctest") } ?? CommandLine.arguments[0]

@@ -36,7 +36,8 @@ typedef struct {
 } creactor_socket_state;
 /// Finds out the state of a socket. Returns 0 or a negative errno value.
 int creactor_socket_state_of(int descriptor, creactor_socket_state *state);
-/// Whether the system can tell when the descriptor is ready, which it cannot of files and some devices.
+/// Whether the system can tell when the descriptor is ready, which it cannot of files and some devices; a negative errno
+/// value if that could not be found out.
 int creactor_is_pollable(int descriptor);
 /// Whether a terminal, or the end of a pseudo-terminal that is used as one.
 int creactor_is_terminal(int descriptor);

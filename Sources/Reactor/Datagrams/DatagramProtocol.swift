@@ -12,8 +12,8 @@ public struct Datagram: Sendable, Hashable {
     public var address: SocketAddress
     /// Whether its end is missing, as it was longer than there was room for.
     ///
-    /// There is room for the longest datagram that IPv4 and IPv6 have without jumbograms. The libuv name is
-    /// `UV_UDP_PARTIAL`.
+    /// There is room for 65,536 bytes, and so for the longest datagram that IPv4 and IPv6 have without jumbograms: only those
+    /// of Unix sockets can be longer. The libuv name is `UV_UDP_PARTIAL`.
     public var isTruncated = false
 
     /// Creates a datagram.

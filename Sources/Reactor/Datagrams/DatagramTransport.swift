@@ -48,12 +48,13 @@ public final class DatagramTransport {
     /// The address that the socket is connected to; nil if it is not.
     public let remoteAddress: SocketAddress?
 
-    init(core: LoopCore, _ driver: DatagramDriver, _ options: DatagramOptions) {
+    init(core: LoopCore, _ driver: DatagramDriver, _ options: DatagramOptions, connectedTo peer: SocketAddress?) {
         self.core = core
         self.driver = driver
         marks = options.writeMarks
         closeTimeout = options.closeTimeout
-        remoteAddress = driver.address(remote: true)
+        // As the system has it, or if it does not say so as it was asked to connect.
+        remoteAddress = driver.address(remote: true) ?? peer
     }
 
     /// This end's address; nil if it was not asked for while the socket was open.

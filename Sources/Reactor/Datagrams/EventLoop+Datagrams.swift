@@ -67,11 +67,11 @@ extension LoopCore {
         let transport: DatagramTransport
         if let memory {
             let socket = try memory.datagrams.open(local: local, remote: remote, options)
-            transport = DatagramTransport(core: self, .memory(socket), options)
+            transport = DatagramTransport(core: self, .memory(socket), options, connectedTo: remote)
             socket.transport = transport
         } else {
             let handle = try UDPHandle(on: self, local: local, remote: remote, options)
-            transport = DatagramTransport(core: self, .udp(handle), options)
+            transport = DatagramTransport(core: self, .udp(handle), options, connectedTo: remote)
             handle.transport = transport
         }
         try transport.begin(with: receiver)

@@ -7,7 +7,7 @@ import Testing
 
 extension AsyncIOTests {
     @Suite struct UDPForeignTests {
-        @Test(.enabled(if: ForeignProgram.python != nil, "python3 is not installed"))
+        @Test(.needs("python3"))
         func `a datagram endpoint of Python's asyncio gets its datagrams back`() async throws {
             let end = try await answering { port in
                 try ForeignProgram.python(
@@ -34,7 +34,7 @@ extension AsyncIOTests {
             #expect(end.status == 0 && end.output == "ok\n", "\(end.errors)")
         }
 
-        @Test(.enabled(if: ForeignProgram.python != nil, "python3 is not installed"))
+        @Test(.needs("python3"))
         func `a Python server answers, and refuses when it has gone`() async throws {
             try await onNetwork(.sockets) { loop in
                 let program = try ForeignProgram.python(
@@ -64,7 +64,7 @@ extension AsyncIOTests {
             }
         }
 
-        @Test(.enabled(if: ForeignProgram.find("nc") != nil, "nc is not installed"))
+        @Test(.needs("nc"))
         func `nc gets its line back`() async throws {
             let end = try await answering { port in
                 try ForeignProgram(["sh", "-c", "printf 'hello\\n' | nc -u -W 1 127.0.0.1 \(port)"])
@@ -72,7 +72,7 @@ extension AsyncIOTests {
             #expect(end.output == "hello\n", "\(end.errors)")
         }
 
-        @Test(.enabled(if: ForeignProgram.find("socat") != nil, "socat is not installed"))
+        @Test(.needs("socat"))
         func `socat gets its line back, by IPv6 too`() async throws {
             for host in ["127.0.0.1", "::1"] {
                 let end = try await answering(on: host) { port in

@@ -3,6 +3,7 @@
 
 import AsyncIO
 import Foundation
+import TestSupport
 import Testing
 
 extension AsyncIOTests {
@@ -172,6 +173,22 @@ extension AsyncIOTests {
                 #expect(await errorOf { try await one.send(Bytes(noise(70_000)), to: address) } == "EMSGSIZE")
                 one.close()
                 try await other.close()
+            }
+        }
+
+        @Test func `a datagram that is longer than the room for it says so`() async throws {
+            try await onNetwork(.sockets) { loop in
+                // Of the network's none is; Unix sockets have longer ones.
+                let (one, other) = Raw.socketPair(ofDatagrams: true)
+                let (sender, receiver) = try (RawSocket(adopting: one, on: loop), RawSocket(adopting: other, on: loop))
+                let sent = Bytes(noise(70_000))
+                try await sender.sendAll(sent)
+                let datagram = try await receiver.receiveDatagram()
+                #expect(datagram.isTruncated && datagram.bytes == sent.prefix(65_536))
+                try await sender.sendAll(sent.prefix(65_536))
+                #expect(try await !receiver.receiveDatagram().isTruncated)
+                sender.close()
+                receiver.close()
             }
         }
 

@@ -9,7 +9,7 @@ import Testing
 enum Reference {
     /// Whether Python is here, and new enough for task groups and barriers.
     static let isAvailable: Bool = {
-        guard ForeignProgram.python != nil else { return false }
+        guard ForeignProgram.find("python3") != nil else { return false }
         let script = "import sys; sys.exit(0 if sys.version_info >= (3, 11) else 1)"
         return (try? ForeignProgram.python(script).finish().status) == 0
     }()

@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.enabled(if: ForeignProgram.python != nil, "python3 is not installed"), .timeLimit(.minutes(1)))
+    @Suite(.needs("python3"), .timeLimit(.minutes(1)))
     struct BadWeatherTests {
         // MARK: Slow
 

@@ -10,10 +10,7 @@ extension AsyncIOTests {
     @Suite(.timeLimit(.minutes(1))) struct ForeignToolTests {
         // MARK: As clients
 
-        @Test(
-            .enabled(if: ForeignProgram.find("socat") != nil, "socat is not installed"),
-            arguments: SocketKind.allCases
-        )
+        @Test(.needs("python3", "socat"), arguments: SocketKind.allCases)
         func `socat sends a megabyte and gets every byte back`(place: SocketKind) async throws {
             let visit = try await visiting(
                 place,
@@ -29,7 +26,7 @@ extension AsyncIOTests {
             #expect(visit.statistics.accepted == 1 && visit.errors == [])
         }
 
-        @Test(.enabled(if: ForeignProgram.find("nc") != nil, "nc is not installed"), arguments: SocketKind.allCases)
+        @Test(.needs("python3", "nc"), arguments: SocketKind.allCases)
         func `nc sends its lines, ends, and gets all of them back`(place: SocketKind) async throws {
             let visit = try await visiting(
                 place,
@@ -48,7 +45,7 @@ extension AsyncIOTests {
 
         // MARK: As servers
 
-        @Test(.enabled(if: ForeignProgram.find("socat") != nil, "socat is not installed"))
+        @Test(.needs("socat"))
         func `socat as a server over TCP`() async throws {
             try await asking("exec socat -d -d TCP-LISTEN:0,bind=127.0.0.1,fork EXEC:cat 2>&1") { line, loop in
                 for _ in 0..<3 {
@@ -62,7 +59,7 @@ extension AsyncIOTests {
             }
         }
 
-        @Test(.enabled(if: ForeignProgram.find("socat") != nil, "socat is not installed"))
+        @Test(.needs("socat"))
         func `socat as a server at a path`() async throws {
             let folder = ScratchFolder()
             defer { folder.remove() }
@@ -74,7 +71,7 @@ extension AsyncIOTests {
             }
         }
 
-        @Test(.enabled(if: ForeignProgram.find("socat") != nil, "socat is not installed"))
+        @Test(.needs("socat"))
         func `socat as a server of datagrams`() async throws {
             try await asking("exec socat -d -d UDP-LISTEN:0,bind=127.0.0.1 EXEC:cat 2>&1") { line, loop in
                 try await UDPSocket.withSocket(connectedTo: "127.0.0.1", port: line.lastNumber) { socket in
@@ -86,7 +83,7 @@ extension AsyncIOTests {
             }
         }
 
-        @Test(.enabled(if: ForeignProgram.find("nc") != nil, "nc is not installed"))
+        @Test(.needs("nc"))
         func `nc as a server over TCP and at a path`() async throws {
             let folder = ScratchFolder()
             defer { folder.remove() }
@@ -105,7 +102,7 @@ extension AsyncIOTests {
             #expect(atPath.status == 0 && atPath.output.contains("to nc\n"), "\(atPath)")
         }
 
-        @Test(.enabled(if: ForeignProgram.find("nc") != nil, "nc is not installed"))
+        @Test(.needs("nc"))
         func `nc as a server of datagrams`() async throws {
             // It answers the first who sends, with its input.
             let command = "exec nc -luv 127.0.0.1 0 2>&1 <<END\nfrom nc\nEND\n"

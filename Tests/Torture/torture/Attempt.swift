@@ -23,13 +23,14 @@ struct Attempt {
 
     init(_ scenario: Scenario, _ plan: Plan?) { (self.scenario, self.plan) = (scenario, plan) }
 
-    func run() -> Result {
+    /// Runs it; `isFirst` if what is made once for the whole process may be made by it.
+    func run(isFirst: Bool = false) -> Result {
         var result = Result()
         let label = "\(scenario.name), \(plan.map { "\($0)" } ?? "no failure")"
         unsafe label.withCString { unsafe torture_watch(30, $0) }
         defer { unsafe torture_watch(0, "") }
         let before = descriptors
-        let findings = Findings()
+        let findings = Findings(patience: plan?.isMended ?? true ? .seconds(5) : .milliseconds(100))
         var configuration = EventLoop.Configuration()
         configuration.onIssue = { findings.note(issue: $0) }
         configuration.onClose = { findings.note(close: $0) }
@@ -51,8 +52,14 @@ struct Attempt {
         let errors = findings.errors
         result.outcome = errors.isEmpty ? "no error" : errors.map(Self.name).joined(separator: " and ")
         var wrongs = errors.filter { !isAllowed($0) }.map { "\($0)" } + findings.leftovers
+        // Where the file could not be removed it is there.
+        if !isAboutRemoving { wrongs += findings.files.map { "left \($0)" } }
+        if result.hasFired, let plan, plan.isTold, !errors.contains(where: isFailure) {
+            wrongs.append("nobody was told of the failure, but of \(result.outcome)")
+        }
         // libuv's own: up to 1.44 at least, `uv_loop_init` forgets its epoll descriptor if it fails half-way.
         let lost = errors.contains { ($0 as? SystemError)?.call == "uv_loop_init" } ? 1 : 0
+        if isFirst { return result }
         let after = settledDescriptors(before...(before + lost))
         if !(before...(before + lost)).contains(after) {
             wrongs.append("\(before) descriptors have become \(after)")
@@ -69,17 +76,33 @@ struct Attempt {
         }
     }
 
+    /// Whether a file cannot be removed.
+    private var isAboutRemoving: Bool { plan.map { ["unlink", "lstat"].contains($0.name) } ?? false }
+
+    /// Whether an error is the failure itself.
+    private func isFailure(_ error: any Error) -> Bool {
+        if let error = error as? ConnectError { return error.attempts.contains { isFailure($0.error) } }
+        if let error = error as? PartialSendError { return isFailure(error.reason) }
+        if let error = error as? DatagramBatchError { return isFailure(error.reason) }
+        return (error as? SystemError).map { $0.code == plan?.code } ?? false
+    }
+
     /// Whether an error is the failure itself, or what it means for the other end of a connection.
     private func isAllowed(_ error: any Error) -> Bool {
-        guard let plan else { return false }
+        guard let plan, !plan.isMended else { return false }
+        if isFailure(error) { return true }
         if let error = error as? ConnectError { return error.attempts.allSatisfy { isAllowed($0.error) } }
         if let error = error as? PartialSendError { return isAllowed(error.reason) }
         if let error = error as? SystemError {
-            return [plan.code, .connectionReset, .brokenPipe, .notConnected].contains(error.code)
+            // What cannot be removed is in the way.
+            if isAboutRemoving && error.code == .addressInUse { return true }
+            return [.connectionReset, .brokenPipe, .notConnected].contains(error.code)
         }
         if error is Scenario.EarlyEnd { return true }
-        // libuv asks for the peer's name to find out whether the socket is connected.
-        if plan.name == "getpeername", (error as? DatagramError) == .noAddress { return true }
+        // Who asks for the peer's name asks whether there is one.
+        if plan.name == "getpeername", plan.code == .notConnected, (error as? DescriptorError) == .notConnected {
+            return true
+        }
         return (error as? StreamError) == .closed
     }
 
@@ -88,7 +111,11 @@ struct Attempt {
     private func settledDescriptors(_ expected: ClosedRange<Int>) -> Int {
         let end = ContinuousClock.now + .seconds(2)
         var found = descriptors
-        while !expected.contains(found) && ContinuousClock.now < end { found = descriptors }
+        let pause = DispatchSemaphore(value: 0)
+        while !expected.contains(found) && ContinuousClock.now < end {
+            _ = pause.wait(timeout: .now() + .milliseconds(1))
+            found = descriptors
+        }
         return found
     }
 
@@ -99,8 +126,15 @@ struct Attempt {
 
 /// What a run has told.
 final class Findings: Sendable {
+    /// How long to wait for a datagram.
+    let patience: Duration
     private let told = Channel<any Error>(capacity: 1_000)
     private let left = Channel<String>(capacity: 1_000)
+    private let leftFiles = Channel<String>(capacity: 1_000)
+
+    init(patience: Duration) { self.patience = patience }
+
+    func noteFile(_ path: String) { _ = try? leftFiles.trySend(path) }
 
     func note(error: any Error) { _ = try? told.trySend(error) }
 
@@ -120,6 +154,7 @@ final class Findings: Sendable {
 
     var errors: [any Error] { drained(told) }
     var leftovers: [String] { drained(left) }
+    var files: [String] { drained(leftFiles) }
 
     private func drained<Element>(_ channel: Channel<Element>) -> [Element] {
         var all: [Element] = []

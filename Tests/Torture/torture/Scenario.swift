@@ -1,6 +1,7 @@
 // What is tortured: programs that use everything once, and small enough to be run a thousand times.
 
 import AsyncIO
+import CTorture
 import Foundation
 
 struct Scenario {
@@ -12,220 +13,66 @@ struct Scenario {
 
     static let all = [
         Scenario(name: "echo") { findings in try await echo(findings) },
+        Scenario(name: "settings of sockets") { findings in try await settings(findings) },
         Scenario(name: "lines on a Unix socket") { findings in try await lines(findings) },
+        Scenario(name: "a place for a Unix socket") { findings in try await place(findings) },
+        Scenario(name: "names") { findings in try await names(findings) },
         Scenario(name: "datagrams") { findings in try await datagrams(findings) },
+        Scenario(name: "batches of datagrams") { findings in try await batches(findings) },
+        Scenario(name: "datagrams that wait") { findings in try await waitingDatagrams(findings) },
+        Scenario(name: "groups") { findings in try await groups(findings) },
         Scenario(name: "a pipe") { findings in try await pipe(findings) },
         Scenario(name: "a file") { findings in try await file(findings) },
+        Scenario(name: "a file into a pipe") { findings in try await fileIntoPipe(findings) },
+        Scenario(name: "a terminal") { findings in try await terminal(findings) },
+        Scenario(name: "standard files") { findings in try await standardFiles(findings) },
+        Scenario(name: "standard streams") { findings in try await standardStreams(findings) },
+        Scenario(name: "descriptors given and taken") { findings in try await givenAndTaken(findings) },
         Scenario(name: "socket calls and a signal") { findings in try await socketCalls(findings) },
+        Scenario(name: "datagrams by socket calls") { findings in try await datagramCalls(findings) },
+        Scenario(name: "several loops") { findings in try await severalLoops(findings) },
         Scenario(name: "threads and timers") { findings in try await threadsAndTimers(findings) },
     ]
 
-    /// Three clients of one server: a few bytes, more than the kernel takes at once, and a half-close.
-    @MainActor
-    private static func echo(_ findings: Findings) async throws {
-        let server = try await TCPServer.listen(host: "127.0.0.1", port: 0)
-        let serving = AsyncIO.spawn {
-            try await server.serve { connection in
-                while let bytes = try await connection.read() { try await connection.write(bytes) }
-            }
-        }
-        let clients = [
-            AsyncIO.spawn { try await client(of: server, 10) },
-            AsyncIO.spawn { try await client(of: server, 300_000) },
-            AsyncIO.spawn { try await client(of: server, 70_000) },
-        ]
-        for client in clients {
-            do { try await client.value } catch { findings.note(error: error) }
-        }
-        server.close()
-        await server.drain(within: .seconds(2))
-        try await serving.value
+    /// Servers tell of every connection that is lost, and not of faults alone.
+    static func telling(_ findings: Findings) -> ServerOptions {
+        var options = ServerOptions()
+        options.onError = { error, _ in findings.note(error: error) }
+        return options
     }
 
-    /// Sends so much and its end, and gets all of it back.
+    /// A path in the temporary folder that only this process uses.
+    static func path(_ suffix: String = "") -> String {
+        "/tmp/torture-\(ProcessInfo.processInfo.processIdentifier)\(suffix)"
+    }
+
+    /// Removes a file, if it is there.
+    static func remove(_ path: String) { try? FileManager.default.removeItem(atPath: path) }
+
+    /// Reads so many bytes: who closes with bytes unread breaks the connection.
     @MainActor
-    private static func client(of server: TCPServer, _ count: Int) async throws {
-        try await TCPConnection.withConnection(host: "127.0.0.1", port: server.port) { connection in
-            let sent = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 31) }
-            let writing = AsyncIO.spawn {
-                try await connection.write(contentsOf: [Bytes(sent.prefix(5)), Bytes(sent.dropFirst(5))])
-                try await connection.writeEOF()
-            }
-            var received: [UInt8] = []
-            do {
-                while let bytes = try await connection.read() { received += bytes }
-            } catch {
-                writing.cancel()
-                _ = try? await writing.value
-                throw error
-            }
-            try await writing.value
-            guard received == sent else { throw EarlyEnd() }
+    static func read(_ count: Int, from connection: TCPConnection) async throws {
+        var left = count
+        while left > 0 {
+            guard let bytes = try await connection.read() else { throw EarlyEnd() }
+            left -= bytes.count
         }
     }
 
-    /// A client of a Unix socket that speaks in lines, by reader and writer.
+    /// What is received in time; nil if that is nothing.
+    ///
+    /// Datagrams may get lost, but not where nobody is to hear of the failure.
     @MainActor
-    private static func lines(_ findings: Findings) async throws {
-        let path = NSTemporaryDirectory() + "torture-\(ProcessInfo.processInfo.processIdentifier)"
-        let server = try await UnixServer.listen(path: path)
-        let serving = AsyncIO.spawn {
-            try await server.serve { connection in
-                while let line = try await connection.reader.readLine() { connection.writer.write(line) }
-            }
-        }
+    static func unlessLost<Value: Sendable>(
+        _ findings: Findings,
+        _ receive: @escaping @MainActor () async throws -> Value
+    ) async throws -> Value? {
         do {
-            try await UnixConnection.withConnection(path: path) { connection in
-                for number in 0..<20 { connection.writer.write("line \(number)\n") }
-                for number in 0..<20 {
-                    guard try await connection.reader.readTextLine() == "line \(number)" else { throw EarlyEnd() }
-                }
-            }
-        } catch {
-            findings.note(error: error)
+            return try await withTimeout(findings.patience) { try await receive() }
+        } catch is TimeoutError {
+            findings.note(error: EarlyEnd())
+            return nil
         }
-        server.close()
-        await server.drain(within: .seconds(2))
-        try await serving.value
-    }
-
-    /// Datagrams there and back; a lost one is no failure of a network.
-    @MainActor
-    private static func datagrams(_ findings: Findings) async throws {
-        let server = try await UDPSocket.bind(host: "127.0.0.1", port: 0)
-        let answering = AsyncIO.spawn {
-            for try await datagram in server { try await server.send(datagram.bytes, to: datagram.address) }
-        }
-        do {
-            // A socket whose address the system does not tell has none.
-            guard let address = server.localAddress else { throw EarlyEnd() }
-            try await UDPSocket.withSocket(connectedTo: address.host, port: Int(address.port)) { socket in
-                for number in 0..<3 {
-                    try await socket.send("datagram \(number)")
-                    _ = try? await withTimeout(.milliseconds(100)) { try await socket.receive() }
-                }
-            }
-        } catch {
-            findings.note(error: error)
-        }
-        answering.cancel()
-        do { try await answering.value } catch { if !(error is CancellationError) { findings.note(error: error) } }
-        try await server.close()
-    }
-
-    /// Bytes through a pipe.
-    @MainActor
-    private static func pipe(_ findings: Findings) async throws {
-        let (reader, writer) = try await TCPConnection.makePipe()
-        let writing = AsyncIO.spawn {
-            try await writer.write([UInt8](repeating: 7, count: 200_000))
-            try await writer.close()
-        }
-        var count = 0
-        do {
-            while let bytes = try await reader.read() { count += bytes.count }
-            if count != 200_000 { throw EarlyEnd() }
-        } catch {
-            findings.note(error: error)
-        }
-        reader.abort()
-        do { try await writing.value } catch { findings.note(error: error) }
-        writer.abort()
-    }
-
-    /// A file over a connection, by the system's own call where that works.
-    @MainActor
-    private static func file(_ findings: Findings) async throws {
-        let path = NSTemporaryDirectory() + "torture-\(ProcessInfo.processInfo.processIdentifier).file"
-        try Data(repeating: 7, count: 300_000).write(to: URL(filePath: path))
-        defer { try? FileManager.default.removeItem(atPath: path) }
-        let server = try await TCPServer.listen(host: "127.0.0.1", port: 0)
-        let serving = AsyncIO.spawn {
-            try await server.serve { connection in
-                do { _ = try await connection.sendFile(path: path) } catch { findings.note(error: error) }
-            }
-        }
-        do {
-            try await TCPConnection.withConnection(host: "127.0.0.1", port: server.port) { connection in
-                var count = 0
-                while let bytes = try await connection.read() { count += bytes.count }
-                guard count == 300_000 else { throw EarlyEnd() }
-            }
-        } catch {
-            findings.note(error: error)
-        }
-        server.close()
-        await server.drain(within: .seconds(2))
-        try await serving.value
-    }
-
-    /// A server and a client of socket calls, and a signal that the loop watches.
-    @MainActor
-    private static func socketCalls(_ findings: Findings) async throws {
-        let loop = EventLoop.current!
-        let listener = try await socket(on: loop)
-        defer { listener.close() }
-        try await listener.bind(to: try SocketAddress(host: "127.0.0.1", port: 0))
-        try await listener.listen()
-        // A socket whose address the system does not tell has none.
-        guard let address = await listener.localAddress else { throw EarlyEnd() }
-        let serving = AsyncIO.spawn {
-            // Who waits to be accepted hears of a failure that way.
-            defer { listener.close() }
-            let accepted = try await listener.accept()
-            defer { accepted.close() }
-            while true {
-                let bytes = try await accepted.receive()
-                if bytes.isEmpty { return }
-                try await accepted.sendAll(bytes)
-            }
-        }
-        do {
-            let client = try await socket(on: loop)
-            defer { client.close() }
-            try await client.connect(to: address)
-            try await client.sendAll("over there")
-            var received = ""
-            while received.count < 10 {
-                let bytes = try await client.receive()
-                if bytes.isEmpty { throw EarlyEnd() }
-                received += String(decoding: bytes, as: UTF8.self)
-            }
-        } catch {
-            findings.note(error: error)
-            serving.cancel()
-        }
-        do { try await serving.value } catch { if !(error is CancellationError) { findings.note(error: error) } }
-
-        try await waitForSignal(on: loop)
-    }
-
-    private static func socket(on loop: isolated EventLoop) throws -> RawSocket {
-        try RawSocket(.ipv4, .stream, on: loop)
-    }
-
-    private static func waitForSignal(on loop: isolated EventLoop) async throws {
-        let arrived = AsyncEvent()
-        let watcher = try loop.onSignal(.user1) { arrived.set() }
-        defer { watcher.cancel() }
-        raise(SIGUSR1)
-        try await arrived.wait()
-    }
-
-    /// Wake-ups from other threads, timers, and a loop of its own.
-    @MainActor
-    private static func threadsAndTimers(_ findings: Findings) async throws {
-        let loop = EventLoop.current!
-        let number = try await AsyncIO.offload { 7 }
-        guard number == 7 else { throw EarlyEnd() }
-        let submitted = try loop.submitTask { _ in 8 }
-        guard try await submitted.value == 8 else { throw EarlyEnd() }
-        try await AsyncIO.sleep(for: .milliseconds(2))
-        let other = try await withEventLoop { _ in
-            try await AsyncIO.sleep(for: .milliseconds(1))
-            return 9
-        }
-        guard other == 9 else { throw EarlyEnd() }
     }
 
     /// One exchange in which nothing fails.
