@@ -91,12 +91,8 @@ final class SpawnWorker: @unchecked Sendable {
         while true {
             do {
                 // Gone, with what it holds, before the task waits.
-                guard let work = unsafe this._withUnsafeGuaranteedRef({ unsafe $0.work.take() }) else { return }
-                if let binding = unsafe this._withUnsafeGuaranteedRef({ unsafe $0.binding.take() }) {
-                    await binding(work)
-                } else {
-                    await work()
-                }
+                guard let work = takeWork() else { return }
+                if unsafe binding == nil { await work() } else { await runBound(work) }
             }
             guard unsafe this._withUnsafeGuaranteedRef({ $0.mayWait() }) else { return }
             #if compiler(>=6.2) && compiler(<6.5)
@@ -110,6 +106,19 @@ final class SpawnWorker: @unchecked Sendable {
             #endif
             guard hasMore else { return }
         }
+    }
+
+    // Not by a generic function, for which closures are wrapped.
+    private func takeWork() -> Work? {
+        let taken = unsafe work
+        unsafe work = nil
+        return taken
+    }
+
+    private func runBound(_ work: @escaping Work) async {
+        guard let bound = unsafe binding else { return await work() }
+        unsafe binding = nil
+        await bound(work)
     }
 
     @inline(never)
