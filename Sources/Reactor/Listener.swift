@@ -19,7 +19,8 @@ public final class Listener {
     // program's runs while it changes.
     @exclusivity(unchecked) private var connections: [StreamTransport] = []
     private var backend: Backend?
-    private var onDrained: [() -> Void] = []
+    // SAFETY: as above.
+    @exclusivity(unchecked) private var onDrained: [() -> Void] = []
     private var drainDeadline: Scheduled?
 
     enum Backend {
@@ -60,7 +61,12 @@ public final class Listener {
     let limits: StreamLimits
 
     /// The limit that it has in common with others; nil if it is alone.
-    private var common: ConnectionLimit?
+    // SAFETY: the loop's thread alone uses it, and it is only ever replaced: a check of exclusivity would find nothing.
+    @exclusivity(unchecked) private var heldCommon: ConnectionLimit?
+    private var common: ConnectionLimit? {
+        get { unsafe heldCommon }
+        set { unsafe heldCommon = newValue }
+    }
     /// Whether it holds a place of that for the client whom it is about to accept, and whether it waits for one.
     private var hasPlace = false
     private var waitsForPlace = false
@@ -128,7 +134,7 @@ public final class Listener {
     ///     all if the loop is closed first.
     public func drain(within limit: Duration, _ done: @escaping () -> Void) {
         close()
-        onDrained.append(done)
+        unsafe onDrained.append(done)
         if unsafe connections.isEmpty {
             reportDrained()
             return
@@ -280,7 +286,7 @@ public final class Listener {
             unsafe connections[index] = last
             last.indexInListener = Int32(truncatingIfNeeded: index)
         }
-        if connectionCount == 0 && !onDrained.isEmpty { reportDrained() }
+        if unsafe connectionCount == 0 && !onDrained.isEmpty { reportDrained() }
         if let common { return common.giveBack() }
         guard isPaused, connectionCount < maxConnections else { return }
         isPaused = false
@@ -299,8 +305,8 @@ public final class Listener {
     private func reportDrained() {
         drainDeadline?.cancel()
         drainDeadline = nil
-        let callbacks = onDrained
-        onDrained = []
+        let callbacks = unsafe onDrained
+        unsafe onDrained = []
         let site = CallSite(file: #fileID, line: #line)
         for callback in callbacks { _ = core.scheduleSoon(callback, site: site) }
     }

@@ -21,7 +21,12 @@ internal import Darwin
 /// Accepts for a `Listener` on a real socket.
 @safe
 final class ListenerHandle: HandleBox, LiveHandle {
-    private var listener: Listener?
+    // SAFETY: the loop's thread alone uses it, and it is only ever replaced: a check of exclusivity would find nothing.
+    @exclusivity(unchecked) private var heldListener: Listener?
+    private var listener: Listener? {
+        get { unsafe heldListener }
+        set { unsafe heldListener = newValue }
+    }
     /// The listening socket, which libuv only watches and which is closed here.
     private let socket: ListeningSocket
     private var isWatching = false

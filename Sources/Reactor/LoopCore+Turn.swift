@@ -201,7 +201,7 @@ extension LoopCore {
 
     @inline(__always)
     private func runBatch(_ size: Int) {
-        if shuffler != nil { return runShuffled(size) }
+        if !lendsSteps && shuffler != nil { return runShuffled(size) }
         leftOfBatch = size
         while leftOfBatch > 0 {
             leftOfBatch -= 1
