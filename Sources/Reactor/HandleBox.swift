@@ -40,7 +40,8 @@ class HandleBox {
     private final var rareFlags: UInt8 = 0
     final var streamKind = StreamKind.tcp
     /// The descriptor, once it was asked for.
-    final var knownDescriptor: CInt = -1
+    // SAFETY: the loop's thread alone uses it: a check of exclusivity would find nothing.
+    @exclusivity(unchecked) final var knownDescriptor: CInt = -1
 
     /// The loop, which outlives its handles: it does not close before the last close callback has run.
     unowned(unsafe) let core: LoopCore

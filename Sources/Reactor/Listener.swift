@@ -18,7 +18,12 @@ public final class Listener {
     // SAFETY: a check of exclusivity at run time would find nothing in it: the loop's thread alone uses it, and no code of the
     // program's runs while it changes.
     @exclusivity(unchecked) private var connections: [StreamTransport] = []
-    private var backend: Backend?
+    // SAFETY: the loop's thread alone uses it, and it is only ever replaced: a check of exclusivity would find nothing.
+    @exclusivity(unchecked) private var heldBackend: Backend?
+    private var backend: Backend? {
+        get { unsafe heldBackend }
+        set { unsafe heldBackend = newValue }
+    }
     // SAFETY: as above.
     @exclusivity(unchecked) private var onDrained: [() -> Void] = []
     private var drainDeadline: Scheduled?
@@ -31,7 +36,12 @@ public final class Listener {
     }
 
     /// The address that it listens on, with the port that the system chose where 0 was asked for.
-    public internal(set) var localAddress: SocketAddress
+    public internal(set) var localAddress: SocketAddress {
+        get { unsafe heldAddress }
+        set { unsafe heldAddress = newValue }
+    }
+    // SAFETY: as above.
+    @exclusivity(unchecked) private var heldAddress: SocketAddress
 
     /// How many of its connections may be open at once.
     public let maxConnections: Int
@@ -82,7 +92,7 @@ public final class Listener {
         self.core = core
         self.options = options
         self.makeReceiver = makeReceiver
-        localAddress = address
+        unsafe heldAddress = address
         maxConnections = options.maxConnections ?? Process.connectionLimit
         require(maxConnections > 0, "A listener needs room for at least one connection.")
     }

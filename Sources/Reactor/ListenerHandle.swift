@@ -58,7 +58,7 @@ final class ListenerHandle: HandleBox, LiveHandle {
     /// Listens for `listener` on a socket that is the caller's again if this throws.
     init(_ listener: Listener, _ socket: ListeningSocket) throws(SystemError) {
         self.socket = socket
-        self.listener = listener
+        unsafe heldListener = listener
         unsafe peer = .allocate(capacity: 1)
         unsafe peer.initialize(to: sockaddr_storage())
         let loop = unsafe listener.core.raw

@@ -138,8 +138,8 @@ final class SystemStream: HandleBox, LiveHandle {
 
     /// The descriptor, which libuv owns and alone closes.
     var descriptor: CInt {
-        if knownDescriptor < 0 { _ = unsafe uv_fileno(handle, &knownDescriptor) }
-        return knownDescriptor
+        if unsafe knownDescriptor < 0 { _ = unsafe uv_fileno(handle, &knownDescriptor) }
+        return unsafe knownDescriptor
     }
 
     func tryWrite(_ bytes: UnsafeRawBufferPointer) -> Int {

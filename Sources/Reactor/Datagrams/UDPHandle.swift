@@ -82,8 +82,8 @@ final class UDPHandle: HandleBox, LiveHandle {
 
     /// The socket's descriptor, which libuv owns and alone closes.
     private var descriptor: CInt {
-        if knownDescriptor < 0 { _ = unsafe uv_fileno(handle, &knownDescriptor) }
-        return knownDescriptor
+        if unsafe knownDescriptor < 0 { _ = unsafe uv_fileno(handle, &knownDescriptor) }
+        return unsafe knownDescriptor
     }
 
     // MARK: Receiving
