@@ -36,12 +36,12 @@ public final class Listener {
     }
 
     /// The address that it listens on, with the port that the system chose where 0 was asked for.
-    public internal(set) var localAddress: SocketAddress {
-        get { unsafe heldAddress }
-        set { unsafe heldAddress = newValue }
-    }
+    public var localAddress: SocketAddress { unsafe heldAddress }
     // SAFETY: as above.
     @exclusivity(unchecked) private var heldAddress: SocketAddress
+
+    /// The system has told the address.
+    func isBound(to address: SocketAddress) { unsafe heldAddress = address }
 
     /// How many of its connections may be open at once.
     public let maxConnections: Int

@@ -66,7 +66,7 @@ final class ListenerHandle: HandleBox, LiveHandle {
             unsafe uv_poll_init(loop, $0.assumingMemoryBound(to: uv_poll_t.self), socket.descriptor)
         }
         do throws(SystemError) {
-            if let bound = try SocketName.find(socket.descriptor, remote: false) { listener.localAddress = bound }
+            if let bound = try SocketName.find(socket.descriptor, remote: false) { listener.isBound(to: bound) }
         } catch {
             // Nobody could be told where it listens.
             self.listener = nil

@@ -39,7 +39,7 @@ final class MemoryNetwork {
     func listen(_ listener: Listener) throws -> MemoryListener {
         let host = simulation?.model.here ?? 0
         if let simulation {
-            listener.localAddress = try simulation.bound(listener.localAddress, on: host)
+            listener.isBound(to: try simulation.bound(listener.localAddress, on: host))
         } else if listener.localAddress.port == 0 && listener.localAddress.family != .unix {
             listener.localAddress.port = freePort()
         }

@@ -112,8 +112,11 @@ public enum TaskError: Error, Hashable, Sendable, CustomStringConvertible {
 ///
 /// Must be called on a loop: elsewhere it traps.
 ///
+/// Bodies without a name may run in one and the same task of Swift's, one after the other. Nothing passes from one to the
+/// next: values, priority and cancellation are each one's own.
+///
 /// - Parameters:
-///   - name: For messages.
+///   - name: For messages; also the name of Swift's task.
 ///   - eager: Whether it runs within this call until it waits for the first time, or ends: for short work that mostly
 ///     need not wait. Only in a task and with its isolation: what a callback spawns begins in the next turn.
 ///   - fileID: Where this was called, for messages.
