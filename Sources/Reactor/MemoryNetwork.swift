@@ -41,7 +41,9 @@ final class MemoryNetwork {
         if let simulation {
             listener.isBound(to: try simulation.bound(listener.localAddress, on: host))
         } else if listener.localAddress.port == 0 && listener.localAddress.family != .unix {
-            listener.localAddress.port = freePort()
+            var address = listener.localAddress
+            address.port = freePort()
+            listener.isBound(to: address)
         }
         let place = Place(host: host, address: listener.localAddress)
         guard listeners[place] == nil else { throw SystemError(.addressInUse, call: "bind", address: place.address) }
