@@ -78,6 +78,10 @@ package struct TaskSighting {
     /// What it waits for, if it is in a wait of this library.
     package var reason: WaitReason?
     package var isCurrent: Bool
+
+    package init(record: TaskRecord? = nil, title: String, reason: WaitReason? = nil, isCurrent: Bool) {
+        (self.record, self.title, self.reason, self.isCurrent) = (record, title, reason, isCurrent)
+    }
 }
 
 extension EventLoop {

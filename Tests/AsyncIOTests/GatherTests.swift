@@ -11,6 +11,50 @@ extension AsyncIOTests {
 
         // MARK: Results
 
+        @Test func `operations of different types may fail one by one, behaviour 53`() async throws {
+            try await onLoop { loop in
+                func description<Value>(_ result: Result<Value, any Error>) -> String {
+                    switch result {
+                    case .success(let value): "\(value)"
+                    case .failure(let error): "\(error)"
+                    }
+                }
+                let two = try await gatherResults({ 1 }, { () async throws -> String in throw Refusal(name: "b") })
+                #expect(description(two.0) == "1" && description(two.1).contains("b"))
+                let three = try await gatherResults({ "a" }, { 2.5 }, { [3] })
+                #expect((try three.0.get(), try three.1.get(), try three.2.get()) == ("a", 2.5, [3]))
+                let four = try await gatherResults({ 1 }, { 2 }, { 3 }, { 4 })
+                #expect(try four.3.get() == 4)
+                let five = try await gatherResults({ 1 }, { 2 }, { 3 }, { 4 }, { loop.isCurrent })
+                #expect(try five.4.get())
+                let six = try await gatherResults({ 1 }, { 2 }, { 3 }, { 4 }, { 5 }, { "six" })
+                #expect(try six.5.get() == "six")
+            }
+        }
+
+        @Test func `whoever gathers results and is cancelled is told so when all have ended`() async throws {
+            let ended = Recorder<Int>()
+            try await onLoop { _ in
+                let gatherer = spawn {
+                    try await gatherResults(
+                        {
+                            defer { ended.append(1) }
+                            try await AsyncIO.sleep(for: .seconds(1))
+                        },
+                        {
+                            defer { ended.append(2) }
+                            try await AsyncIO.sleep(for: .seconds(2))
+                        }
+                    )
+                    return true
+                }
+                await AsyncIO.yield()
+                gatherer.cancel()
+                #expect(await isCancelled { try await gatherer.value })
+                #expect(ended.all.sorted() == [1, 2])
+            }
+        }
+
         @Test func `results come in the order of the operations, of any type, whoever ends first`() async throws {
             try await onLoop(.paced) { loop in
                 let start = loop.now

@@ -190,7 +190,7 @@ public func gatherResults<Value: Sendable>(
 }
 
 /// An operation without the type of its result, to be run in the isolation of the one who gathers.
-private struct Erased: Sendable {
+struct Erased: Sendable {
     let run: @Sendable (isolated (any Actor)?) async throws -> any Sendable
     /// Whether it is isolated to nothing, and so stays on a loop only if it prefers it.
     let isNowhere: Bool
@@ -200,13 +200,23 @@ private struct Erased: Sendable {
         run = { (_: isolated (any Actor)?) in try await operation() }
     }
 
+    /// The same, whose error is a result too.
+    init<Value: Sendable>(catching operation: @escaping @Sendable @isolated(any) () async throws -> Value) {
+        isNowhere = operation.isolation == nil
+        run = { (_: isolated (any Actor)?) in
+            do { return Result<Value, any Error>.success(try await operation()) } catch {
+                return Result<Value, any Error>.failure(error)
+            }
+        }
+    }
+
     init(isNowhere: Bool, _ operation: @escaping @Sendable () async throws -> any Sendable) {
         self.isNowhere = isNowhere
         run = { (_: isolated (any Actor)?) in try await operation() }
     }
 }
 
-private func gatherAll(_ operations: [Erased], _ isolation: isolated (any Actor)?) async throws -> [any Sendable] {
+func gatherAll(_ operations: [Erased], _ isolation: isolated (any Actor)?) async throws -> [any Sendable] {
     let results = ResultSlots<any Sendable>(operations.count)
     try await withThrowingDiscardingTaskGroup { group in
         for (index, operation) in operations.enumerated() {

@@ -57,6 +57,17 @@ extension EventLoop {
     /// The corresponding asyncio name is `asyncio.all_tasks`.
     public var tasks: [TaskInfo] { sightings().map { TaskInfo($0) } }
 
+    /// The task that runs, if the loop knows it: one that was spawned, the handler of a connection, or the main
+    /// task of ``run(_:signals:_:)``.
+    ///
+    /// Nil in callbacks, and for bare `Task { }`s and children of task groups. From elsewhere it is awaited, and nil.
+    ///
+    /// The corresponding asyncio name is `asyncio.current_task`.
+    public var currentTask: TaskInfo? {
+        if let running = sightings().first(where: \.isCurrent) { return TaskInfo(running) }
+        return isInMainTask ? .main : nil
+    }
+
     /// The tasks as a text: under each the tasks whose end it waits for.
     ///
     /// A task that several await stands under each of them: under the first with all that it awaits, under the others by a
@@ -70,6 +81,11 @@ extension EventLoop {
 }
 
 extension TaskInfo {
+    /// The main task, while it runs.
+    fileprivate static var main: TaskInfo {
+        TaskInfo(TaskSighting(title: "the main task", isCurrent: true))
+    }
+
     fileprivate init(_ sighting: TaskSighting) {
         number = sighting.record?.number
         name = sighting.title

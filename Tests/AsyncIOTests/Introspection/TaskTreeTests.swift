@@ -65,6 +65,21 @@ extension AsyncIOTests {
             }
         }
 
+        @Test func `the task that runs is known, callbacks and strangers are none`() async throws {
+            try await onLoop { loop in
+                let named = spawn(name: "reader") { loop.currentTask?.name }
+                let nameless = spawn { loop.currentTask.map { ($0.number, $0.state) } }
+                let (name, numbered) = try await (named.value, nameless.value)
+                #expect(name == "reader")
+                #expect(numbered?.0 == 2 && numbered?.1 == .running)
+                let called = Recorder<String?>()
+                loop.schedule { called.append(loop.currentTask?.name) }
+                await someTurns()
+                #expect(called.all == [nil])
+                #expect(await onBareTask(of: loop) == nil)
+            }
+        }
+
         @Test func `an eager task that has not ended is listed, from any thread, behaviour 136`() async throws {
             try await onLoop { loop in
                 let event = AsyncEvent()
@@ -223,4 +238,9 @@ extension AsyncIOTests {
             }
         }
     }
+}
+
+private func onBareTask(of loop: EventLoop) async -> String? {
+    func run(on loop: isolated EventLoop) async -> String? { loop.currentTask?.name }
+    return await Task { await run(on: loop) }.value
 }
