@@ -151,13 +151,15 @@ extension AsyncIOTests {
             var configuration = EventLoop.Configuration.virtual()
             configuration.testing = nil
             try await Task.detached {
-                try await withEventLoop(configuration) { _ in
+                try await withEventLoop(configuration) { loop in
                     for _ in 0..<5 {
                         do {
                             let found = try await spawn { Self.label }.value
                             #expect(found == "none")
                         }
                         try await Self.$label.withValue("inner") {
+                            // Named, or else this would begin on Swift's pool.
+                            _ = loop
                             do {
                                 let found = try await spawn { Self.label }.value
                                 #expect(found == "inner")
@@ -188,8 +190,9 @@ extension AsyncIOTests {
                 try await withEventLoop(configuration) { loop in
                     _ = try await spawn { 1 }.value
                     try await Self.$label.withValue("parent") {
+                        _ = loop
                         try await withThrowingDiscardingTaskGroup { group in
-                            group.addTask { @Sendable in
+                            group.addImmediateTask {
                                 _ = loop
                                 let label = try await spawn { Self.label }.value
                                 #expect(label == "parent")
