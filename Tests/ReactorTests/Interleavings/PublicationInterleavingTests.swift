@@ -80,6 +80,13 @@ extension ReactorTests {
         }
 
         @Test(arguments: [true, false])
+        func `a task that goes on with another body is not cancelled for the first, if it asks`(asks: Bool) throws {
+            let report = try SharedTaskModel(asks: asks).search()
+            #expect((report.fault == nil) == asks)
+            #expect(!asks || report.endings > 0)
+        }
+
+        @Test(arguments: [true, false])
         func `the first value stays and is told once, if the second asks`(asksFirst: Bool) throws {
             #expect(try (KeptModel(asksFirst: asksFirst).searchOnce().fault == nil) == asksFirst)
             #expect(try (KeptModel(asksFirst: asksFirst).searchOneShot().fault == nil) == asksFirst)
