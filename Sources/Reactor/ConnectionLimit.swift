@@ -36,8 +36,12 @@ package final class ConnectionLimit: Sendable {
 
     /// Gives a place back.
     func giveBack() {
-        lock.locked { unsafe taken -= 1 }
-        wakeNext()
+        // PERF: one lock, as a server does this for each connection. (a connection of streams)
+        let next = lock.locked {
+            unsafe taken -= 1
+            return unsafe waiting.isEmpty || taken >= most ? nil : unsafe waiting.removeFirst()
+        }
+        next?()
     }
 
     /// Wakes who has waited longest, if there is a place.

@@ -14,7 +14,8 @@
 public final class Listener {
     let core: LoopCore
     let options: ListenerOptions
-    private var makeReceiver: (() throws -> Receiver)?
+    // SAFETY: the loop's thread alone uses it, and it is only ever replaced: a check of exclusivity would find nothing.
+    @exclusivity(unchecked) private var makeReceiver: (() throws -> Receiver)?
     // SAFETY: a check of exclusivity at run time would find nothing in it: the loop's thread alone uses it, and no code of the
     // program's runs while it changes.
     @exclusivity(unchecked) private var connections: [StreamTransport] = []
@@ -91,7 +92,7 @@ public final class Listener {
         limits = StreamLimits(options.connection)
         self.core = core
         self.options = options
-        self.makeReceiver = makeReceiver
+        unsafe self.makeReceiver = makeReceiver
         unsafe heldAddress = address
         maxConnections = options.maxConnections ?? Process.connectionLimit
         require(maxConnections > 0, "A listener needs room for at least one connection.")
@@ -124,7 +125,7 @@ public final class Listener {
     /// Idempotent. The corresponding asyncio name is `Server.close`.
     public func close() {
         core.requireHere("Listener")
-        makeReceiver = nil
+        unsafe makeReceiver = nil
         isPaused = false
         switch backend.take() {
         case .system(let handle): handle.stop()
@@ -280,7 +281,7 @@ public final class Listener {
         unsafe connections.append(transport)
         core.enter()
         do {
-            if let makeReceiver { transport.begin(with: try makeReceiver()) } else { transport.abort() }
+            if let makeReceiver = unsafe makeReceiver { transport.begin(with: try makeReceiver()) } else { transport.abort() }
         } catch {
             core.report(.protocolError(error), "the protocol factory of \(summary)")
             transport.fail(error)

@@ -34,7 +34,8 @@ final class ListenerHandle: HandleBox, LiveHandle {
     private var retryDelay = ListenerHandle.firstRetry
     // SAFETY: allocated in `init`, freed in `deinit`; written by `accept` alone.
     private let peer: UnsafeMutablePointer<sockaddr_storage>
-    private var peerLength: CInt = 0
+    // SAFETY: as `heldListener`.
+    @exclusivity(unchecked) private var peerLength: CInt = 0
     /// Whether a client is being taken over, whose address that is.
     private var isAccepting = false
 
@@ -127,7 +128,7 @@ final class ListenerHandle: HandleBox, LiveHandle {
             // Accepting calls users' code, which may close the listener.
             guard let listener, isWatching else { return }
             guard listener.mayAccept() else { return stopWatching() }
-            peerLength = CInt(MemoryLayout<sockaddr_storage>.size)
+            unsafe peerLength = CInt(MemoryLayout<sockaddr_storage>.size)
             let descriptor = unsafe creactor_accept(socket.descriptor, peer, &peerLength)
             if descriptor == -EAGAIN { return listener.foundNobody() }
             do throws(SystemError) {
