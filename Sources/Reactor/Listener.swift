@@ -281,7 +281,11 @@ public final class Listener {
         unsafe connections.append(transport)
         core.enter()
         do {
-            if let makeReceiver = unsafe makeReceiver { transport.begin(with: try makeReceiver()) } else { transport.abort() }
+            if let makeReceiver = unsafe makeReceiver {
+                transport.begin(with: try makeReceiver())
+            } else {
+                transport.abort()
+            }
         } catch {
             core.report(.protocolError(error), "the protocol factory of \(summary)")
             transport.fail(error)
