@@ -60,9 +60,9 @@ struct Attempt {
         // libuv's own: up to 1.44 at least, `uv_loop_init` forgets its epoll descriptor if it fails half-way.
         let lost = errors.contains { ($0 as? SystemError)?.call == "uv_loop_init" } ? 1 : 0
         if isFirst { return result }
-        let after = settledDescriptors(before...(before + lost))
-        if !(before...(before + lost)).contains(after) {
-            wrongs.append("\(before) descriptors have become \(after)")
+        let after = settledDescriptors(before.count...(before.count + lost))
+        if !(before.count...(before.count + lost)).contains(after.count) {
+            wrongs.append("\(before.count) descriptors have become \(after.count)\(Self.news(from: before, to: after))")
         }
         if !wrongs.isEmpty { result.wrong = wrongs.joined(separator: "; ") }
         return result
@@ -106,21 +106,36 @@ struct Attempt {
         return (error as? StreamError) == .closed
     }
 
-    /// How many descriptors there are, when they are as many as expected or two seconds have passed: a loop on a thread of
+    /// The descriptors that there are, when they are as many as expected or two seconds have passed: a loop on a thread of
     /// its own is closed there, a moment after the last word of it.
-    private func settledDescriptors(_ expected: ClosedRange<Int>) -> Int {
+    private func settledDescriptors(_ expected: ClosedRange<Int>) -> [String: String] {
         let end = ContinuousClock.now + .seconds(2)
         var found = descriptors
         let pause = DispatchSemaphore(value: 0)
-        while !expected.contains(found) && ContinuousClock.now < end {
+        while !expected.contains(found.count) && ContinuousClock.now < end {
             _ = pause.wait(timeout: .now() + .milliseconds(1))
             found = descriptors
         }
         return found
     }
 
-    private var descriptors: Int {
-        (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count) ?? -1
+    /// The descriptors of this process, and what each of them is of.
+    ///
+    /// Without timers: we have none, and Dispatch makes one when its threads are kept waiting, as they may be at any time.
+    private var descriptors: [String: String] {
+        let directory = "/proc/self/fd"
+        let all = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
+        let named = all.map { number in
+            // The one with which the directory was read is closed by now.
+            (number, (try? FileManager.default.destinationOfSymbolicLink(atPath: "\(directory)/\(number)")) ?? "")
+        }
+        return Dictionary(uniqueKeysWithValues: named.filter { $0.1 != "anon_inode:[timerfd]" })
+    }
+
+    /// What of a number of descriptors was not there before, as words.
+    private static func news(from before: [String: String], to after: [String: String]) -> String {
+        let news = after.filter { before[$0.key] != $0.value }.sorted { $0.key < $1.key }
+        return news.map { ", \($0.key) is \($0.value)" }.joined()
     }
 }
 

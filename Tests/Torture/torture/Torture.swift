@@ -29,6 +29,7 @@ struct Torture: ParsableCommand {
     var verbose = false
 
     func run() throws {
+        wakeDispatch()
         var tally = Tally()
         for scenario in Scenario.all where self.scenario.map(scenario.name.contains) ?? true {
             let start = ContinuousClock.now
@@ -46,6 +47,17 @@ struct Torture: ParsableCommand {
         say("\(tally.total) failures of calls of \(tally.reached.count) kinds, \(tally.wrong.count) of them wrong")
         for wrong in tally.wrong { say("WRONG: \(wrong)") }
         if !tally.wrong.isEmpty { throw ExitCode(1) }
+    }
+
+    /// Lets Dispatch make the descriptors that it keeps, so that none of them is taken for one that a scenario has left.
+    private func wakeDispatch() {
+        let fired = DispatchSemaphore(value: 0)
+        let timer = DispatchSource.makeTimerSource()
+        timer.setEventHandler { fired.signal() }
+        timer.schedule(deadline: .now())
+        timer.resume()
+        fired.wait()
+        timer.cancel()
     }
 
     /// Lets each call of the kind fail in each way.
