@@ -10,9 +10,16 @@ struct Sample: CustomStringConvertible {
         Sample(descriptors: openDescriptors, residentKiB: anonymousKiB)
     }
 
+    /// Without Linux's timers: we have none, and Dispatch makes one when its threads are kept waiting, as they may be at any
+    /// time.
     private static var openDescriptors: Int {
-        let folder = FileManager.default.fileExists(atPath: "/proc/self/fd") ? "/proc/self/fd" : "/dev/fd"
-        return (try? FileManager.default.contentsOfDirectory(atPath: folder).count) ?? -1
+        let files = FileManager.default
+        let folder = files.fileExists(atPath: "/proc/self/fd") ? "/proc/self/fd" : "/dev/fd"
+        guard let all = try? files.contentsOfDirectory(atPath: folder) else { return -1 }
+        let timers = all.filter {
+            (try? files.destinationOfSymbolicLink(atPath: "\(folder)/\($0)")) == "anon_inode:[timerfd]"
+        }
+        return all.count - timers.count
     }
 
     /// What belongs to this process alone; 0 where the system does not say.

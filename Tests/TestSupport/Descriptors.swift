@@ -9,6 +9,8 @@ import Darwin
 #endif
 
 /// How many descriptors this process has open, with the one that counts them; -1 where the system does not say.
+///
+/// Without Linux's timers: we have none, and Dispatch makes one when its threads are kept waiting, as they may be at any time.
 public func openDescriptors() -> Int {
     #if os(Linux)
     let path = "/proc/self/fd"
@@ -18,8 +20,26 @@ public func openDescriptors() -> Int {
     guard let directory = unsafe opendir(path) else { return -1 }
     defer { unsafe closedir(directory) }
     var count = 0
-    while unsafe readdir(directory) != nil { count += 1 }
+    while let entry = unsafe readdir(directory) {
+        if unsafe !isTimer(entry, in: dirfd(directory)) { count += 1 }
+    }
     return count
+}
+
+/// Whether an entry of the list of descriptors is one of Linux's timers.
+private func isTimer(_ entry: UnsafeMutablePointer<dirent>, in directory: CInt) -> Bool {
+    let expected = "anon_inode:[timerfd]"
+    return unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { target in
+        let name = unsafe UnsafeRawPointer(entry) + MemoryLayout<dirent>.offset(of: \.d_name)!
+        let length = unsafe readlinkat(
+            directory,
+            name.assumingMemoryBound(to: CChar.self),
+            target.baseAddress!,
+            target.count
+        )
+        guard length == expected.utf8.count else { return false }
+        return unsafe zip(target, expected.utf8).allSatisfy { UInt8(bitPattern: $0) == $1 }
+    }
 }
 
 /// How many bytes of memory this process has had at most so far.
