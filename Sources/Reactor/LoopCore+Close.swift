@@ -56,7 +56,7 @@ extension LoopCore {
         report.handles = closeHandles()
         memory?.loopIsClosing()
         parked.cancelAll()
-        workers.dismiss(self)
+        workers.dismiss()
         spareEventualPark = nil
         spawned.forgetAll()
         mainQueue?.close()

@@ -27,7 +27,7 @@ extension LoopCore {
             if waits {
                 let end = { [self] in
                     parked.cancelAll()
-                    workers.dismiss(self)
+                    workers.dismiss()
                 }
                 _ = scheduleSoon(end, site: CallSite(file: #fileID, line: #line))
             }

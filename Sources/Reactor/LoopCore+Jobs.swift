@@ -24,7 +24,9 @@ extension LoopCore {
     /// Takes a job that this thread has enqueued for the global executor.
     @inline(__always)
     func keep(_ job: UnownedJob) {
-        if isResumingNow {
+        if let worker = catchingWorker {
+            worker.keep(job)
+        } else if isResumingNow {
             isResumingNow = false
             resumedJob = job
         } else {
@@ -103,8 +105,15 @@ extension LoopCore {
     private func resumeKeeping(_ continuation: UnsafeContinuation<Bool, Never>, _ value: Bool) {
         // A loop that closes runs nothing any more.
         guard state == .running || state == .idle else { return unsafe continuation.resume(returning: value) }
+        keepingJobs { unsafe continuation.resume(returning: value) }
+    }
+
+    /// Has the loop keep what `body` enqueues for the global executor, whatever it does otherwise.
+    @inline(__always)
+    func keepingJobs(_ body: () -> Void) {
+        guard !keepsJobs else { return body() }
         unsafe creactor_set_keeping_loop(UnsafeMutableRawPointer(mutating: identity))
-        unsafe continuation.resume(returning: value)
+        body()
         creactor_set_keeping_loop(nil)
     }
 

@@ -123,6 +123,8 @@ final class LoopCore {
     var sleepingJobs = 0
     /// How many pieces of work are under way elsewhere whose end this loop will hear of: virtual time waits for them.
     var workElsewhere = 0
+    /// The worker that gets what comes for the global executor: its task, which is being made.
+    var catchingWorker: SpawnWorker?
     /// Whether the next job that comes for the global executor is to run at once, and that job: see `resumeNow`.
     var isResumingNow = false
     var resumedJob: UnownedJob?

@@ -11,143 +11,209 @@
 internal import CReactor
 
 /// A task of a loop that runs bodies.
+///
+/// It is an executor too, of the place where the task is when it runs no body: one that keeps what it is given. So the
+/// task's way back from a body is its wait, and needs no continuation.
 // SAFETY: the loop's thread alone uses it, or the reaper's after the loop was closed.
 @safe
-final class SpawnWorker: @unchecked Sendable {
-    typealias Work = @Sendable () async -> Void
+@usableFromInline
+final class SpawnWorker: SerialExecutor, @unchecked Sendable {
+    /// Runs the body that a record keeps, and completes the record, which it takes out of the worker.
+    @usableFromInline typealias Entry = @Sendable (SpawnWorker, isolated EventLoop) async -> Void
 
-    // SAFETY: not counted, as the task holds its loop.
-    private unowned(unsafe) let core: LoopCore
+    fileprivate let loop: EventLoop
     // An exclusivity check at run time would take longer than what it checks, and find nothing.
     // SAFETY: as said of the class; so are those that follow.
     @exclusivity(unchecked) private var task: Task<Void, Never>?
     // SAFETY: as above.
-    @exclusivity(unchecked) private var priority: UInt = 0
-    // SAFETY: as above. Set from the beginning of a spawned body to its end.
+    @exclusivity(unchecked) fileprivate var priority: UInt = 0
+    // SAFETY: as above. Set until the body begins.
     @exclusivity(unchecked) private var record: TaskRecord?
     // SAFETY: as above.
-    @exclusivity(unchecked) private var work: Work?
+    @exclusivity(unchecked) private var entry: Entry?
     // SAFETY: as above. What the body inherits of whoever spawned it.
-    @exclusivity(unchecked) private var binding: LocalBinding?
-    // SAFETY: as above. Resumed by whoever takes it out, which is once.
-    @exclusivity(unchecked) fileprivate var continuation: UnsafeContinuation<Bool, Never>?
+    @exclusivity(unchecked) fileprivate var binding: LocalBinding?
+    // SAFETY: as above. What goes on with the task while it waits; whoever takes it out runs it, which is once.
+    @exclusivity(unchecked) private var job: UnownedJob?
+    // SAFETY: as above. Whether the task has come to its place, for the first time.
+    @exclusivity(unchecked) private var isThere = false
+    // SAFETY: as above.
+    @exclusivity(unchecked) private var comesBack = ComesBack.toBeMade
     // SAFETY: as above. The next that waits; not counted, as a task that waits holds its worker.
     @exclusivity(unchecked) fileprivate var next: Unmanaged<SpawnWorker>?
 
-    private init(_ core: LoopCore, _ record: TaskRecord, _ work: @escaping Work, _ binding: LocalBinding?) {
-        unsafe self.core = core
-        unsafe self.binding = binding
-        unsafe self.record = record
-        unsafe self.work = work
+    /// What the task does where it runs no body.
+    private enum ComesBack {
+        /// It is being made.
+        case toBeMade
+        case toWait
+        case toEnd
     }
+
+    private init(_ loop: EventLoop) { self.loop = loop }
+
+    private var core: LoopCore { unsafe loop.core }
 
     // MARK: Beginning
 
     /// Makes a task for a body, which begins as the next entry of the ready queue, or now.
     ///
     /// With a binding it has no values of its own, and can be used again.
-    static func start(_ record: TaskRecord, _ work: @escaping Work, _ binding: LocalBinding?, now: Bool) {
-        let core = unsafe record.loop.core
-        let worker = SpawnWorker(core, record, work, binding)
-        // SAFETY: a function with an isolated parameter is called like one with an ordinary parameter, and this one only
-        // makes a task that begins in that isolation.
-        let task = unsafe unsafeBitCast(WorkerStart(call: make), to: PlainWorkerStart.self)
-            .call(worker, binding == nil, record.loop)
-        unsafe worker.task = task
-        record.hasBegun(task)
-        if now { core.runLast(task) }
+    static func start(_ record: consuming TaskRecord, _ entry: @escaping Entry, _ binding: LocalBinding?, now: Bool) {
+        let worker = SpawnWorker(record.loop)
+        worker.makeTask(inheriting: binding == nil)
+        worker.begin(record, entry, binding, now: now)
     }
 
-    private static func make(_ worker: SpawnWorker, _ inherits: Bool, on loop: isolated EventLoop) -> Task<Void, Never>
-    {
-        if inherits { return Task { await worker.run(on: loop) } }
-        return Task.detached(priority: Task.currentPriority) { await worker.run(on: loop) }
+    /// Makes the task, and lets it come to its place, where it waits for the first body.
+    private func makeTask(inheriting: Bool) {
+        let place = RestingPlace(self)
+        let core = core
+        core.catchingWorker = self
+        core.keepingJobs {
+            let task =
+                inheriting ? Task { await place.run() } : Task.detached(priority: Task.currentPriority) { await place.run() }
+            unsafe self.task = task
+            // On its way there it is enqueued as often as the compiler has it change its isolation.
+            while unsafe !isThere { unsafe takeJob().runSynchronously(on: core.serialExecutor!) }
+        }
+        core.catchingWorker = nil
+        unsafe comesBack = .toWait
     }
 
     /// Gives a body to the task, which waits for one.
     fileprivate func begin(
         _ record: consuming TaskRecord,
-        _ work: consuming @escaping Work,
+        _ entry: @escaping Entry,
         _ binding: LocalBinding?,
         now: Bool
     ) {
         unsafe record.hasBegun(task!)
         if let binding { unsafe self.binding = binding }
         unsafe self.record = consume record
-        unsafe self.work = consume work
-        guard let continuation = unsafe continuation.take() else { fault("A task that works was given more work.") }
-        if now { unsafe core.resumeNow(continuation, true) } else { unsafe core.resume(continuation, true) }
+        unsafe self.entry = entry
+        if now { unsafe takeJob().runSynchronously(on: core.serialExecutor!) } else { goOn(takeJob()) }
+    }
+
+    /// Ends the task, which waits.
+    fileprivate func end() { goOn(takeJob()) }
+
+    /// Has the task go on on the loop, or where that sends what it cannot run.
+    private func goOn(_ job: UnownedJob) {
+        let entry = ReadyEntry(job: job, .serial)
+        if core.isRunningHere {
+            core.enqueue(entry)
+        } else if !core.submit(entry) {
+            loop.executor.enqueueElsewhere(job, of: core)
+        }
+    }
+
+    private func takeJob() -> UnownedJob {
+        guard let job = unsafe job else { fault("A task that works was given more work.") }
+        unsafe self.job = nil
+        return job
     }
 
     // MARK: Running
 
-    private func run(on loop: isolated EventLoop) async {
-        // SAFETY: the task holds this.
-        let this = unsafe Unmanaged.passUnretained(self)
+    /// Finds out about the task, which then waits in its place for the first time, as after a body.
+    fileprivate func prepare(on loop: isolated EventLoop) async {
         unsafe priority = creactor_current_priority()
         TaskLocals.findOut()
-        let scope = unsafe TaskScope.begin(core)
-        defer { scope?.end() }
-        while true {
-            do {
-                // Gone, with what it holds, before the task waits.
-                guard let work = takeWork() else { return }
-                if unsafe binding == nil { await work() } else { await runBound(work) }
-            }
-            guard unsafe this._withUnsafeGuaranteedRef({ $0.mayWait() }) else { return }
-            #if compiler(>=6.2) && compiler(<6.5)
-            let hasMore = unsafe await _unsafeInheritExecutor_withUnsafeContinuation { continuation in
-                unsafe this._withUnsafeGuaranteedRef { unsafe $0.store(continuation) }
-            }
-            #else
-            let hasMore = unsafe await withUnsafeContinuation { continuation in
-                unsafe this._withUnsafeGuaranteedRef { unsafe $0.store(continuation) }
-            }
-            #endif
-            guard hasMore else { return }
-        }
+        unsafe isThere = true
     }
 
-    // Not by a generic function, for which closures are wrapped.
-    private func takeWork() -> Work? {
-        let taken = unsafe work
-        unsafe work = nil
+    /// What the next body is run by; nil if there is none, and the task ends.
+    fileprivate func takeEntry() -> Entry? {
+        let taken = unsafe entry
+        unsafe entry = nil
         return taken
     }
 
-    private func runBound(_ work: @escaping Work) async {
-        guard let bound = unsafe binding else { return await work() }
-        unsafe binding = nil
-        await bound(work)
+    /// The record of the body that begins.
+    @usableFromInline
+    func takeRecord() -> TaskRecord {
+        guard let record = unsafe record.take() else { fault("A task was to run a body, but had none.") }
+        return record
+    }
+
+    /// The body has ended, and its record is complete; called by the task before it comes back.
+    @usableFromInline
+    func hasRun(_ record: TaskRecord) {
+        // Whoever has bound a value asks again when it is no longer bound.
+        let stays = unsafe record.leavesTask() && hasCurrentPriority && (binding != nil || takesMore)
+        if !stays { unsafe comesBack = .toEnd }
     }
 
     @inline(never)
-    private func mayWait() -> Bool {
-        guard let record = unsafe record.take(), record.leavesTask(), hasCurrentPriority else { return false }
-        return unsafe core.hotWorkers._withUnsafeGuaranteedRef {
-            unsafe $0.takesMore(core)
-        }
+    fileprivate func runBound(_ entry: Entry, on loop: isolated EventLoop) async {
+        guard let bound = unsafe binding else { return }
+        await bound { await entry(self, loop) }
+        unsafe binding = nil
+        if !takesMore { unsafe comesBack = .toEnd }
     }
 
-    @unsafe
-    private func store(_ continuation: UnsafeContinuation<Bool, Never>) {
-        unsafe self.continuation = continuation
-        unsafe core.hotWorkers._withUnsafeGuaranteedRef { $0.add(self) }
+    private var takesMore: Bool {
+        let core = core
+        return unsafe core.hotWorkers._withUnsafeGuaranteedRef { $0.takesMore(core) }
     }
 
     /// Whether a body that the calling task spawns would get the priority of this one.
     @inline(__always)
     fileprivate var hasCurrentPriority: Bool { unsafe priority == creactor_current_priority() }
+
+    // MARK: Waiting
+
+    /// The task has come back, or was made.
+    @usableFromInline
+    func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        switch unsafe comesBack {
+        case .toBeMade: keep(job)
+        case .toWait:
+            keep(job)
+            unsafe core.hotWorkers._withUnsafeGuaranteedRef { $0.add(self) }
+        // It goes on once more, and ends.
+        case .toEnd: goOn(job)
+        }
+    }
+
+    /// Keeps what the task goes on with.
+    func keep(_ job: UnownedJob) { unsafe self.job = job }
+
+    @usableFromInline
+    func asUnownedSerialExecutor() -> UnownedSerialExecutor { unsafe UnownedSerialExecutor(ordinary: self) }
 }
 
-// Structures, and not the functions alone, which would be wrapped for the cast.
+/// Where a worker's task is that runs no body. The steps from one body to the next are isolated to it, but run on the
+/// loop, as the loop runs what the worker has kept.
+@safe
+private actor RestingPlace {
+    private nonisolated let worker: SpawnWorker
+    // SAFETY: the worker, which lives as long as this.
+    private nonisolated let unowned: UnownedSerialExecutor
 
-private struct WorkerStart {
-    let call: (SpawnWorker, Bool, isolated EventLoop) -> Task<Void, Never>
-}
+    nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe unowned }
 
-private struct PlainWorkerStart {
-    let call: (SpawnWorker, Bool, EventLoop) -> Task<Void, Never>
+    init(_ worker: SpawnWorker) {
+        self.worker = worker
+        unsafe unowned = unsafe worker.asUnownedSerialExecutor()
+    }
+
+    /// Runs bodies; after each of them the task is back here, and goes on when there is another.
+    func run() async {
+        let worker = worker
+        await worker.prepare(on: worker.loop)
+        let scope = unsafe TaskScope.begin(worker.loop.core)
+        defer { scope?.end() }
+        while let entry = worker.takeEntry() {
+            if unsafe worker.binding == nil {
+                await entry(worker, worker.loop)
+            } else {
+                await worker.runBound(entry, on: worker.loop)
+            }
+        }
+    }
 }
 
 /// The tasks of a loop that wait for a body, the latest first.
@@ -199,12 +265,9 @@ final class SpawnWorkers {
     }
 
     /// Ends them all.
-    func dismiss(_ core: LoopCore) {
+    func dismiss() {
         while let worker = unsafe takeFirst() {
-            guard let continuation = unsafe worker._withUnsafeGuaranteedRef({ unsafe $0.continuation.take() }) else {
-                continue
-            }
-            unsafe core.resume(continuation, false)
+            unsafe worker._withUnsafeGuaranteedRef { $0.end() }
         }
     }
 }
@@ -220,13 +283,9 @@ extension Spawning {
         }
     }
 
-    /// Has a body run by a task that others had, if one waits, or by a new one.
+    /// Has the body that a record keeps run by a task that others had, if one waits, or by a new one.
     @usableFromInline
-    static func share(
-        _ record: consuming TaskRecord,
-        eager: Bool,
-        _ work: consuming @escaping @Sendable () async -> Void
-    ) {
+    static func share(_ record: consuming TaskRecord, eager: Bool, _ entry: @escaping SpawnWorker.Entry) {
         record.sharesTask()
         // SAFETY: as above; `mayShare` was asked.
         let current = unsafe Unmanaged<LoopCore>.fromOpaque(creactor_current_loop()!)
@@ -236,11 +295,33 @@ extension Spawning {
             unsafe core.hotWorkers._withUnsafeGuaranteedRef { unsafe $0.take(values) }
         }
         guard let worker = unsafe worker else {
-            return SpawnWorker.start(record, work, values == .carried ? TaskLocals.carried : nil, now: now)
+            return SpawnWorker.start(record, entry, values == .carried ? TaskLocals.carried : nil, now: now)
         }
         // SAFETY: a worker that waits is held by its task.
         let held = unsafe worker.takeUnretainedValue()
-        held.begin(record, work, values == .none ? nil : TaskLocals.carried, now: now)
+        held.begin(record, entry, values == .none ? nil : TaskLocals.carried, now: now)
+    }
+}
+
+extension TaskRecord {
+    /// Keeps the body, which the task takes out when it begins, where later the value is.
+    @inlinable
+    @inline(__always)
+    func keep<Value: Sendable>(_ body: Spawning.Body<Value>) {
+        // SAFETY: a body is a function, which is two words; nobody reads the value before it is set.
+        unsafe withUnsafeMutableBytes(of: &words) {
+            _ = unsafe $0.baseAddress!.initializeMemory(as: Spawning.Body<Value>.self, to: body)
+        }
+    }
+
+    /// Takes the body, whose type must be that of the kept one.
+    @inlinable
+    @inline(__always)
+    func takeBody<Value: Sendable>(of _: Value.Type) -> Spawning.Body<Value> {
+        // SAFETY: what `keep` has stored, taken once.
+        unsafe withUnsafeMutableBytes(of: &words) {
+            unsafe $0.baseAddress!.assumingMemoryBound(to: Spawning.Body<Value>.self).move()
+        }
     }
 }
 

@@ -13,8 +13,13 @@ package enum Spawning {
         _ body: @escaping AnyBody<Value>
     ) {
         if name == nil, mayShare(body.isolation) {
-            return share(task, eager: eager) {
-                do { task.succeed(try await body()) } catch { task.fail(error) }
+            task.keep(Body(call: body))
+            // It captures nothing, and so is nothing that would have to be allocated.
+            return share(task, eager: eager) { worker, loop in
+                _ = loop
+                let task = worker.takeRecord()
+                do { task.succeed(try await task.takeBody(of: Value.self).call()) } catch { task.fail(error) }
+                worker.hasRun(task)
             }
         }
         // SAFETY: a function with an isolated parameter is called like one with an ordinary parameter, and these two only
@@ -76,6 +81,15 @@ package enum Spawning {
     @usableFromInline package typealias AnyBody<Value> = @Sendable @isolated(any) () async throws -> Value
 
     // Structures, and not the functions alone, which would be wrapped for the cast.
+
+    /// A body, as a record keeps it.
+    @usableFromInline
+    struct Body<Value: Sendable> {
+        @usableFromInline let call: AnyBody<Value>
+
+        @inlinable
+        init(call: @escaping AnyBody<Value>) { self.call = call }
+    }
 
     @usableFromInline
     struct IsolatedStart<Value: Sendable> {
