@@ -13,7 +13,7 @@ extension TCPServer {
     /// ``EventLoop/Configuration/onIssue``: see ``serve(onEachLoop:)``.
     ///
     /// When a handler returns, what it wrote is sent, for ``StreamOptions/closeTimeout`` at most, and the connection is
-    /// closed. When it throws or is cancelled, the connection is aborted and ``ServerOptions/onError`` hears of it; the
+    /// closed; with ``StreamOptions/linger`` when the client has acknowledged it. When it throws or is cancelled, the connection is aborted and ``ServerOptions/onError`` hears of it; the
     /// server goes on.
     ///
     /// Returns when the server was closed and the last handler has ended.

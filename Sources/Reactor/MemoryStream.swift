@@ -155,6 +155,13 @@ final class MemoryStream: LiveHandle {
         }
     }
 
+    /// Whether something of what was sent has not come to the peer's end, or nobody can say so.
+    func hasUnacknowledged() throws(SystemError) -> Bool {
+        guard let path, path.hasUnacknowledged else { return false }
+        if let failure { throw SystemError(failure, call: "close", address: remoteAddress) }
+        return true
+    }
+
     // MARK: What the peer sends
 
     func arrived(_ bytes: some Sequence<UInt8>) {

@@ -47,10 +47,10 @@ extension StreamChannel {
         if let failure, transport?.endedWithItsReader != true { throw failure }
     }
 
-    /// Closes, and waits if something is still to be sent.
+    /// Closes, and waits if something is still to be sent, or to be acknowledged.
     package func finish(on loop: isolated EventLoop) async throws {
         closeSoon()
-        if let transport, transport.writeBufferSize > 0 { try await close(on: loop) }
+        if let transport, transport.writeBufferSize > 0 || transport.lingers { try await close(on: loop) }
     }
 
     /// Closes after what was written has been sent, and does not wait.
