@@ -106,6 +106,40 @@ int creactor_is_pollable(int descriptor) {
     return status;
 }
 
+int creactor_peer_set(void) {
+#if defined(__linux__)
+    int set = epoll_create1(EPOLL_CLOEXEC);
+    return set >= 0 ? set : -errno;
+#else
+    return -ENOSYS;
+#endif
+}
+
+int creactor_add_peer(int set, int descriptor, uint64_t number) {
+#if defined(__linux__)
+    // By edges, or else what is over would be told of without end. Errors are always told of.
+    struct epoll_event event = {.events = EPOLLRDHUP | EPOLLET, .data.u64 = number};
+    return epoll_ctl(set, EPOLL_CTL_ADD, descriptor, &event) == 0 ? 0 : -errno;
+#else
+    (void)set, (void)descriptor, (void)number;
+    return -ENOSYS;
+#endif
+}
+
+int creactor_next_peer(int set, uint64_t *number, int *events) {
+#if defined(__linux__)
+    struct epoll_event event;
+    if (epoll_wait(set, &event, 1, 0) != 1) return 0;
+    *number = event.data.u64;
+    *events = (event.events & EPOLLRDHUP ? CREACTOR_PEER_ENDED : 0) | (event.events & EPOLLHUP ? CREACTOR_PEER_HUNG_UP : 0)
+        | (event.events & EPOLLERR ? CREACTOR_PEER_BROKE : 0);
+    return 1;
+#else
+    (void)set, (void)number, (void)events;
+    return 0;
+#endif
+}
+
 int creactor_is_terminal(int descriptor) { return isatty(descriptor); }
 
 int creactor_set_nonblocking(int descriptor, int on) {

@@ -21,6 +21,7 @@ final class MemoryStream: LiveHandle {
     private var inboundEnded = false
     /// Why nothing can be read or written any more.
     private var failure: SystemError.Code?
+    private weak var watch: PeerWatch?
     private var isReading = false
     private var deliveryIsScheduled = false
 
@@ -173,6 +174,18 @@ final class MemoryStream: LiveHandle {
     func ended() {
         inboundEnded = true
         scheduleDelivery()
+        tellWatch()
+    }
+
+    /// Has a server hear of the peer's end also while nobody reads.
+    func watch(by watch: PeerWatch) {
+        self.watch = watch
+        if inboundEnded || failure != nil { tellWatch() }
+    }
+
+    private func tellWatch() {
+        guard let watch, let transport else { return }
+        watch.peerHasGone(transport.number, isBroken: failure != nil)
     }
 
     // MARK: Closing
@@ -212,6 +225,7 @@ final class MemoryStream: LiveHandle {
         failure = code
         inbound = []
         scheduleDelivery()
+        tellWatch()
         if outboundIsActive { finishWrite(code.rawValue) }
     }
 

@@ -15,8 +15,11 @@ extension StreamChannel {
         return transport
     }
 
-    /// Why nothing can be read or written any more.
-    var reasonOfLoss: any Error { failure ?? transport?.failure ?? StreamError.closed }
+    /// Why nothing can be read or written any more, as it is told to a task.
+    var reasonOfLoss: any Error {
+        if let rare { rare.heardOfLoss = true }
+        return failure ?? transport?.failure ?? StreamError.closed
+    }
 
     /// Whether an error is the loss of this connection, as opposed to a fault of the code that uses it.
     package func isOwnLoss(_ error: any Error) -> Bool {

@@ -54,6 +54,17 @@ int creactor_set_ipv6_option(int descriptor, creactor_ipv6_option option, int va
 /// Whether the system can tell when the descriptor is ready, which it cannot of files and some devices; a negative errno
 /// value if that could not be found out.
 int creactor_is_pollable(int descriptor);
+/// A set of connections whose peers are looked at. Returns its descriptor, which can be polled, or a negative errno value:
+/// -ENOSYS where there are no such sets.
+int creactor_peer_set(void);
+/// What can be told of a peer: it has ended its sending, both directions are over, the connection broke.
+#define CREACTOR_PEER_ENDED 1
+#define CREACTOR_PEER_HUNG_UP 2
+#define CREACTOR_PEER_BROKE 4
+/// Adds a connection to a set, by a number of the caller's. Returns 0 or a negative errno value.
+int creactor_add_peer(int set, int descriptor, uint64_t number);
+/// The next connection with news, each of which is told once. Returns 1, or 0 if there is none.
+int creactor_next_peer(int set, uint64_t *number, int *events);
 /// Whether a terminal, or the end of a pseudo-terminal that is used as one.
 int creactor_is_terminal(int descriptor);
 /// Makes a descriptor block or not. Returns 0 or a negative errno value.
