@@ -74,6 +74,8 @@ final class ServerState {
     private let limit: ConnectionLimit
     private let limits: ActivityLimits
     private var sweeper: Scheduled?
+    /// What notices clients that go, if that is wanted.
+    private var watch: PeerWatch?
     private lazy var accept = StreamChannel.OnMade { [unowned self] channel in didAccept(channel) }
     /// Of connections whose handlers have ended.
     private var past = ServerStatistics()
@@ -231,11 +233,17 @@ final class ServerState {
     // MARK: Serving
 
     /// Begins to serve.
-    func begin() {
+    func begin(on loop: isolated EventLoop) throws {
         if hasBegun {
             fatalError("TCPServer.serve was called twice. One task serves; it starts a task per connection.")
         }
         hasBegun = true
+        if options.cancelsHandlers != .never {
+            do { watch = try PeerWatch(endCounts: options.cancelsHandlers == .afterEnd, on: loop) } catch {
+                close()
+                throw error
+            }
+        }
         for listener in listeners { listener.release() }
     }
 
@@ -258,6 +266,7 @@ final class ServerState {
     /// Serving has ended; the workers hold the server, which holds this.
     func end() {
         endSweeps()
+        watch.take()?.close()
         workers = []
         roomy = []
     }
@@ -274,6 +283,7 @@ final class ServerState {
     func handlerBegins(_ channel: StreamChannel, on loop: isolated EventLoop) {
         connections.add(channel)
         if isAborted { channel.abort() }
+        watch?.add(channel)
         guard limits.isWatching else { return }
         channel.watchActivity(countingBytes: limits.countsBytes)
         sweepLater(on: loop)
@@ -282,6 +292,7 @@ final class ServerState {
     /// A handler has ended.
     func handlerEnded(_ channel: StreamChannel, of worker: ServerWorker) {
         channel.keeper = nil
+        watch?.remove(channel)
         connections.remove(channel)
         if limits.countsBytes { past.add(channel.activity) }
         if !drainingHandlers.isEmpty { drainingHandlers[channel.number] = nil }

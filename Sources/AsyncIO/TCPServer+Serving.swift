@@ -13,12 +13,15 @@ extension TCPServer {
     /// ``EventLoop/Configuration/onIssue``: see ``serve(onEachLoop:)``.
     ///
     /// When a handler returns, what it wrote is sent, for ``StreamOptions/closeTimeout`` at most, and the connection is
-    /// closed. When it throws or is cancelled, the connection is aborted and ``ServerOptions/onError`` hears of it; the
+    /// closed; with ``StreamOptions/linger`` when the client has acknowledged it. When it throws or is cancelled, the connection is aborted and ``ServerOptions/onError`` hears of it; the
     /// server goes on.
     ///
     /// Returns when the server was closed and the last handler has ended.
     ///
-    /// - Throws: `CancellationError` if the task was cancelled: then accepting has stopped, handlers have been cancelled,
+    /// A handler that waits for something else than its client hears that the client has gone when it next reads or
+    /// writes; with ``ServerOptions/cancelsHandlers`` it is cancelled.
+    ///
+    /// - Throws: ``SystemError`` if there is no descriptor left for that. `CancellationError` if the task was cancelled: then accepting has stopped, handlers have been cancelled,
     ///   and those that had not ended after ``ServerOptions/shutdownTimeout`` have had their connections aborted.
     ///
     /// The corresponding asyncio names are `asyncio.start_server` and `Server.serve_forever`.
@@ -80,7 +83,7 @@ extension TCPServer {
         _ handler: @escaping Handler
     ) async throws {
         let state = bound.value(on: loop)
-        state.begin()
+        try state.begin(on: loop)
         await withDiscardingTaskGroup { group in
             var abortion: Scheduled?
             while !state.isDone {

@@ -27,6 +27,17 @@ public struct ServerOptions: Sendable {
     /// Costs each message some ten nanoseconds. The loop's own figures, ``EventLoop/statistics``, cost nothing.
     public var countsBytes = false
 
+    /// Whether a handler is cancelled whose client goes while it does not read, as when it waits for a database;
+    /// ``HandlerCancellation/never`` is the default.
+    ///
+    /// It is cancelled a millisecond or two after the kernel knows. A handler that reads is not: it is told by what it reads,
+    /// and one that has read the end goes on. What was received before the end may be unread by then. Like other handlers
+    /// that were cancelled it has its connection aborted, and its `CancellationError` is no error of which ``onError`` hears.
+    ///
+    /// It costs a server one descriptor on each of its loops, and each connection one system call. On Linux and in memory;
+    /// other systems do not tell, and handlers go on there.
+    public var cancelsHandlers = HandlerCancellation.never
+
     /// Whether a server on several loops accepts on one of them and hands clients over to the others, as the system does
     /// not share clients between sockets.
     package var handsOver = ServerOptions.mustHandOver
@@ -55,6 +66,23 @@ public struct ServerOptions: Sendable {
 
     /// The defaults.
     public init() {}
+}
+
+/// What becomes of a handler whose client goes while it does something else than reading: see
+/// ``ServerOptions/cancelsHandlers``.
+public enum HandlerCancellation: Sendable, Hashable {
+    /// It goes on, and hears of it by its next read or write.
+    case never
+    /// It is cancelled if the connection is broken: the client has reset it, or its kernel has, as it does when something is
+    /// sent to a program that has gone; or what was sent was not acknowledged in time. Of Unix sockets also if the client
+    /// has closed its end.
+    case afterReset
+    /// It is cancelled as well if the client has ended its sending.
+    ///
+    /// Most clients do that by closing the connection; but the same is told of one that goes on reading and has only said
+    /// that it sends no more, such as one that sends a request, then the end, and waits for the answer. So this is for
+    /// protocols whose clients do not.
+    case afterEnd
 }
 
 /// A TCP server.
@@ -120,7 +148,8 @@ public final class TCPServer: Sendable {
     /// Stops accepting.
     ///
     /// Handlers that run go on; ``serve(_:)`` returns when the last has ended. One that waits for something else than its
-    /// client does not hear that the client has gone: ``drain(within:)`` and ``abort()`` end it. Clients that wait in the
+    /// client does not hear that the client has gone, without ``ServerOptions/cancelsHandlers``: ``drain(within:)`` and
+    /// ``abort()`` end it. Clients that wait in the
     /// backlog are refused. Any thread; returns at once. Idempotent.
     ///
     /// The corresponding asyncio name is `Server.close`.

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -19,6 +20,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #if defined(__linux__)
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #endif
 #include <time.h>
@@ -139,6 +141,32 @@ uint64_t creactor_descriptor_limit(void) {
 int creactor_linger_zero(int descriptor) {
     struct linger linger = {.l_onoff = 1, .l_linger = 0};
     return setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &linger, sizeof linger) == 0 ? 0 : -errno;
+}
+
+int creactor_unacknowledged(int descriptor) {
+#if defined(__linux__)
+    // SIOCOUTQ by its other name, which needs no header of the kernel's.
+    int count = 0;
+    if (ioctl(descriptor, TIOCOUTQ, &count) != 0) return -errno;
+    if (count == 0) return 0;
+    int error = creactor_socket_error(descriptor);
+    if (error != 0) return error;
+    // Whoever asked for the error before has taken it.
+    struct tcp_info info;
+    socklen_t length = sizeof info;
+    if (getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &info, &length) != 0) return -errno;
+    return info.tcpi_state == TCP_CLOSE ? -ECONNRESET : count;
+#elif defined(TCP_CONNECTION_INFO)
+    struct tcp_connection_info info;
+    socklen_t length = sizeof info;
+    if (getsockopt(descriptor, IPPROTO_TCP, TCP_CONNECTION_INFO, &info, &length) != 0) return -errno;
+    if (info.tcpi_snd_sbbytes == 0) return 0;
+    int error = creactor_socket_error(descriptor);
+    return error != 0 ? error : info.tcpi_snd_sbbytes > INT_MAX ? INT_MAX : (int)info.tcpi_snd_sbbytes;
+#else
+    (void)descriptor;
+    return -ENOSYS;
+#endif
 }
 
 int creactor_set_tcp_options(int descriptor, int no_delay, unsigned int idle_seconds) {

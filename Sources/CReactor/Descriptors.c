@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,11 +54,39 @@ int creactor_socket_state_of(int descriptor, creactor_socket_state *state) {
     if (getsockname(descriptor, (struct sockaddr *)&address, &length) != 0) return -errno;
     state->family = address.ss_family;
     state->is_stream = type == SOCK_STREAM;
+    state->is_datagram = type == SOCK_DGRAM;
     state->is_listening = listening != 0;
     length = sizeof address;
     state->is_connected = getpeername(descriptor, (struct sockaddr *)&address, &length) == 0;
     // Apple's systems say EINVAL of one that was shut down.
     return state->is_connected || errno == ENOTCONN || errno == EINVAL ? 0 : -errno;
+}
+
+int creactor_set_datagram_options(
+    int descriptor, int is_ipv6, int hops, int broadcast, int receive_buffer, int send_buffer
+) {
+    struct { int level, name, value; } options[] = {
+        {is_ipv6 ? IPPROTO_IPV6 : IPPROTO_IP, is_ipv6 ? IPV6_UNICAST_HOPS : IP_TTL, hops},
+        {SOL_SOCKET, SO_BROADCAST, broadcast},
+        {SOL_SOCKET, SO_RCVBUF, receive_buffer},
+        {SOL_SOCKET, SO_SNDBUF, send_buffer},
+    };
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        if (options[i].value == 0) continue;
+        int status = creactor_set_option(descriptor, options[i].level, options[i].name, options[i].value);
+        if (status < 0) return status;
+    }
+    return 0;
+}
+
+int creactor_set_ipv6_option(int descriptor, creactor_ipv6_option option, int value) {
+    static const int names[] = {
+        [creactor_ipv6_hops] = IPV6_UNICAST_HOPS,
+        [creactor_ipv6_multicast_hops] = IPV6_MULTICAST_HOPS,
+        [creactor_ipv6_multicast_loop] = IPV6_MULTICAST_LOOP,
+        [creactor_ipv6_multicast_interface] = IPV6_MULTICAST_IF,
+    };
+    return creactor_set_option(descriptor, IPPROTO_IPV6, names[option], value);
 }
 
 int creactor_is_pollable(int descriptor) {
@@ -75,6 +104,40 @@ int creactor_is_pollable(int descriptor) {
 #endif
     close(poller);
     return status;
+}
+
+int creactor_peer_set(void) {
+#if defined(__linux__)
+    int set = epoll_create1(EPOLL_CLOEXEC);
+    return set >= 0 ? set : -errno;
+#else
+    return -ENOSYS;
+#endif
+}
+
+int creactor_add_peer(int set, int descriptor, uint64_t number) {
+#if defined(__linux__)
+    // By edges, or else what is over would be told of without end. Errors are always told of.
+    struct epoll_event event = {.events = EPOLLRDHUP | EPOLLET, .data.u64 = number};
+    return epoll_ctl(set, EPOLL_CTL_ADD, descriptor, &event) == 0 ? 0 : -errno;
+#else
+    (void)set, (void)descriptor, (void)number;
+    return -ENOSYS;
+#endif
+}
+
+int creactor_next_peer(int set, uint64_t *number, int *events) {
+#if defined(__linux__)
+    struct epoll_event event;
+    if (epoll_wait(set, &event, 1, 0) != 1) return 0;
+    *number = event.data.u64;
+    *events = (event.events & EPOLLRDHUP ? CREACTOR_PEER_ENDED : 0) | (event.events & EPOLLHUP ? CREACTOR_PEER_HUNG_UP : 0)
+        | (event.events & EPOLLERR ? CREACTOR_PEER_BROKE : 0);
+    return 1;
+#else
+    (void)set, (void)number, (void)events;
+    return 0;
+#endif
 }
 
 int creactor_is_terminal(int descriptor) { return isatty(descriptor); }

@@ -21,6 +21,7 @@ final class MemoryStream: LiveHandle {
     private var inboundEnded = false
     /// Why nothing can be read or written any more.
     private var failure: SystemError.Code?
+    private weak var watch: PeerWatch?
     private var isReading = false
     private var deliveryIsScheduled = false
 
@@ -155,6 +156,13 @@ final class MemoryStream: LiveHandle {
         }
     }
 
+    /// Whether something of what was sent has not come to the peer's end, or nobody can say so.
+    func hasUnacknowledged() throws(SystemError) -> Bool {
+        guard let path, path.hasUnacknowledged else { return false }
+        if let failure { throw SystemError(failure, call: "close", address: remoteAddress) }
+        return true
+    }
+
     // MARK: What the peer sends
 
     func arrived(_ bytes: some Sequence<UInt8>) {
@@ -166,6 +174,18 @@ final class MemoryStream: LiveHandle {
     func ended() {
         inboundEnded = true
         scheduleDelivery()
+        tellWatch()
+    }
+
+    /// Has a server hear of the peer's end also while nobody reads.
+    func watch(by watch: PeerWatch) {
+        self.watch = watch
+        if inboundEnded || failure != nil { tellWatch() }
+    }
+
+    private func tellWatch() {
+        guard let watch, let transport else { return }
+        watch.peerHasGone(transport.number, isBroken: failure != nil)
     }
 
     // MARK: Closing
@@ -205,6 +225,7 @@ final class MemoryStream: LiveHandle {
         failure = code
         inbound = []
         scheduleDelivery()
+        tellWatch()
         if outboundIsActive { finishWrite(code.rawValue) }
     }
 

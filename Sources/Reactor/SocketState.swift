@@ -3,6 +3,13 @@
 
 internal import CLibUV
 internal import CReactor
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#elseif canImport(Darwin)
+internal import Darwin
+#endif
 
 /// Why a descriptor cannot be taken over; it is still the caller's, and as it was.
 public enum DescriptorError: Error, Hashable, Sendable, CustomStringConvertible {
@@ -16,8 +23,12 @@ public enum DescriptorError: Error, Hashable, Sendable, CustomStringConvertible 
     case notASocket
     /// A socket of another type than `SOCK_STREAM`.
     case notAStreamSocket
+    /// A socket of another type than `SOCK_DGRAM`, where one for datagrams is needed.
+    case notADatagramSocket
     /// A stream socket of another family than IPv4, IPv6 and Unix.
     case unknownFamily
+    /// A datagram socket of another family than IPv4 and IPv6, such as a Unix socket.
+    case notUDP
     /// A socket that is not connected.
     case notConnected
     /// A socket that listens, where one that is connected is needed.
@@ -39,6 +50,8 @@ public enum DescriptorError: Error, Hashable, Sendable, CustomStringConvertible 
         case .notAStream: "The descriptor is neither a socket, nor a pipe, a FIFO or a character device."
         case .notASocket: "The descriptor is not a socket."
         case .notAStreamSocket: "The descriptor is a socket, but not of type SOCK_STREAM."
+        case .notADatagramSocket: "The descriptor is a socket, but not of type SOCK_DGRAM."
+        case .notUDP: "The descriptor is a datagram socket, but neither of IPv4 nor of IPv6: use a RawSocket for it."
         case .unknownFamily: "The descriptor is a stream socket, but neither of IPv4, nor of IPv6, nor a Unix socket."
         case .notConnected: "The descriptor is a socket that is not connected."
         case .isListening: "The descriptor is a socket that listens, and so cannot be a connection."
@@ -67,6 +80,39 @@ struct SocketState {
         self.kind = kind
         isConnected = state.is_connected != 0
         isListening = state.is_listening != 0
+    }
+}
+
+/// A datagram socket that a program brings along.
+struct AdoptedDatagrams {
+    let isIPv6: Bool
+
+    /// Asks the system whether it is one that can be taken over.
+    init(_ descriptor: CInt) throws {
+        let description = try DescriptorState(of: descriptor)
+        guard description.kind == creactor_kind_socket else { throw DescriptorError.notASocket }
+        var state = creactor_socket_state()
+        try unsafe check(creactor_socket_state_of(descriptor, &state), "getsockopt")
+        guard state.is_datagram != 0 else { throw DescriptorError.notADatagramSocket }
+        guard StreamKind(family: state.family) == .tcp else { throw DescriptorError.notUDP }
+        isIPv6 = state.family == AF_INET6
+    }
+
+    /// Sets what an existing socket can be given.
+    func apply(_ options: DatagramOptions, to descriptor: CInt) throws(SystemError) {
+        // Some of them have a meaning of their own for the system, and libuv refuses them.
+        if let hops = options.timeToLive, !(1...255).contains(hops) {
+            throw SystemError(.invalidArgument, call: "setsockopt")
+        }
+        let status = creactor_set_datagram_options(
+            descriptor,
+            isIPv6 ? 1 : 0,
+            CInt(clamping: options.timeToLive ?? 0),
+            options.allowsBroadcast ? 1 : 0,
+            CInt(clamping: options.receiveBufferSize ?? 0),
+            CInt(clamping: options.sendBufferSize ?? 0)
+        )
+        try check(status, "setsockopt")
     }
 }
 

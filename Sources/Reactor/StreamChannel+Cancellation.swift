@@ -36,6 +36,12 @@ extension StreamChannel {
         return wasTaskCancelled
     }
 
+    /// Cancels the handler, if there is one.
+    func cancelHandler() {
+        // SAFETY: it lives, as it has not said that it ends.
+        if let task = unsafe task { unsafe creactor_cancel_task(task) }
+    }
+
     /// Notes whose step this was, should it prove to be slow.
     private func noteEnd() {
         let core = arrival.core

@@ -15,8 +15,11 @@ extension StreamChannel {
         return transport
     }
 
-    /// Why nothing can be read or written any more.
-    var reasonOfLoss: any Error { failure ?? transport?.failure ?? StreamError.closed }
+    /// Why nothing can be read or written any more, as it is told to a task.
+    var reasonOfLoss: any Error {
+        if let rare { rare.heardOfLoss = true }
+        return failure ?? transport?.failure ?? StreamError.closed
+    }
 
     /// Whether an error is the loss of this connection, as opposed to a fault of the code that uses it.
     package func isOwnLoss(_ error: any Error) -> Bool {
@@ -47,10 +50,10 @@ extension StreamChannel {
         if let failure, transport?.endedWithItsReader != true { throw failure }
     }
 
-    /// Closes, and waits if something is still to be sent.
+    /// Closes, and waits if something is still to be sent, or to be acknowledged.
     package func finish(on loop: isolated EventLoop) async throws {
         closeSoon()
-        if let transport, transport.writeBufferSize > 0 { try await close(on: loop) }
+        if let transport, transport.writeBufferSize > 0 || transport.lingers { try await close(on: loop) }
     }
 
     /// Closes after what was written has been sent, and does not wait.

@@ -32,6 +32,11 @@ package final class StreamChannel: Receiver, StreamProtocol {
         /// What a writer was given while a file is being sent, and whether some was dropped of which nobody has heard.
         var behindFile: BehindFile? { didSet { noteDrain() } }
         var wasDroppedBehindFile = false { didSet { noteDrain() } }
+        /// Who cancels the handler if the peer goes unheard, and whether its loss was heard of.
+        weak var watch: PeerWatch?
+        var heardOfLoss = false
+        /// Whether no task that writes or closes hears, or has heard, that the connection is lost.
+        fileprivate var tellsNobody: Bool { !heardOfLoss && writers.isEmpty && closers.isEmpty }
         /// Whether one of these stands in the way of who drains.
         private(set) var hindersDrain = false
 
@@ -153,8 +158,11 @@ package final class StreamChannel: Receiver, StreamProtocol {
 
     package func connectionLost(_ transport: StreamTransport, error: (any Error)?, on loop: isolated EventLoop) {
         lost = true
+        let isReading = arrival.isOccupied
         arrival.wakeHere()
         guard let rare else { return }
+        // Who waits here is told of it.
+        if !isReading && rare.tellsNobody, error is SystemError { rare.watch?.wasLost(self) }
         for writer in rare.writers { writer.park.wake() }
         for closer in rare.closers { closer.wake() }
         rare.behindFile.take()?.drop()

@@ -72,6 +72,24 @@ enum StreamDriver {
         }
     }
 
+    /// Whether this is TCP, or memory that stands for it.
+    var isTCP: Bool {
+        switch self {
+        case .system(let stream): stream.streamKind == .tcp
+        case .memory(let stream): stream.localAddress.family != .unix
+        case .none: false
+        }
+    }
+
+    /// Whether the peer's system has not acknowledged something of what was sent; throws if it never will.
+    func hasUnacknowledged() throws(SystemError) -> Bool {
+        switch self {
+        case .system(let stream): try stream.hasUnacknowledged()
+        case .memory(let stream): try stream.hasUnacknowledged()
+        case .none: false
+        }
+    }
+
     /// The address of one end, while the connection is open.
     func address(remote: Bool) -> SocketAddress? {
         switch self {

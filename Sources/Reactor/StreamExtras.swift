@@ -5,14 +5,18 @@ final class StreamLimits {
     let lowWaterMark: Int
     let highWaterMark: Int
     let closeTimeout: Duration
+    /// How long closing waits for the peer's acknowledgements; zero resets.
+    let linger: Duration?
 
     init(_ options: StreamOptions) {
         (lowWaterMark, highWaterMark) = options.writeMarks
-        closeTimeout = options.closeTimeout
+        (closeTimeout, linger) = (options.closeTimeout, options.linger)
     }
 
-    init(low: Int, high: Int, closeTimeout: Duration) {
-        (lowWaterMark, highWaterMark, self.closeTimeout) = (low, high, closeTimeout)
+    /// The same as others with other marks.
+    init(low: Int, high: Int, like others: StreamLimits) {
+        (lowWaterMark, highWaterMark) = (low, high)
+        (closeTimeout, linger) = (others.closeTimeout, others.linger)
     }
 }
 

@@ -52,10 +52,34 @@ public struct StreamOptions: Sendable, Hashable {
 
     /// How long ``StreamTransport/close()`` tries to send what waits before it aborts.
     ///
-    /// This is in place of `SO_LINGER`, which has no setting here: with a positive time Linux makes `close` wait for
-    /// the peer even where the socket does not block, and with it the whole loop; and with zero it is what
-    /// ``StreamTransport/abort()`` does.
+    /// That is until the kernel has it; whether the peer has it is what ``linger`` asks for.
     public var closeTimeout = Duration.seconds(5)
+
+    /// How long closing waits until the peer has acknowledged everything; nil, the default, leaves it to the kernel,
+    /// which goes on sending after the connection is closed and tells nobody how that ends.
+    ///
+    /// With a time closing first sends what waits, for ``closeTimeout`` at most. Then it sends the end and waits for the
+    /// peer's acknowledgement of that and of all before it, for this time at most. Waiting is the loop's, which does
+    /// other things meanwhile: it looks after a millisecond and then after twice as long each time, up to 16
+    /// milliseconds. So the connection is closed, and ``TCPConnection/close()`` returns, up to that much later than the
+    /// acknowledgement comes, which Linux keeps back for 40 milliseconds if the peer has nothing to send. If it does not come in time the connection is reset, and closing fails with
+    /// ``LoopError/timedOut(_:)``; if the connection breaks, with ``SystemError``. What a peer has acknowledged is with
+    /// its kernel: whether its program has read it only an answer of the program's tells.
+    ///
+    /// With ``Duration/zero`` closing resets the connection at once, as ``StreamTransport/abort()`` does: what the peer
+    /// has not got yet is dropped, and the system keeps the addresses for no further minute.
+    ///
+    /// ``StreamTransport/abort()``, the cancellation of who waits for the close, and closing the loop end the wait at
+    /// once, by a reset. A connection that lingers counts to the limits of its server, whose handlers end, and which
+    /// drains, after it. A connection that is given away does not linger.
+    ///
+    /// Of TCP only: Unix sockets, pipes and terminals close as ever, as nothing is under way there. Linux tells what is not
+    /// acknowledged, the end included (`SIOCOUTQ`), and Apple's systems all but the end; on others a positive time closes as
+    /// nil does. Must not be negative.
+    ///
+    /// The C name is `SO_LINGER`, which is never set to a time: with one Linux makes `close` wait for the peer even
+    /// where the socket does not block, and with it the whole loop.
+    public var linger: Duration?
 
     /// The defaults.
     public init() {}
@@ -79,6 +103,10 @@ public struct StreamOptions: Sendable, Hashable {
         require(
             sendBufferSize ?? 1 > 0 && receiveBufferSize ?? 1 > 0,
             "The kernel's buffers must have room for at least one byte; nil leaves their size to the system."
+        )
+        require(
+            linger ?? .zero >= .zero,
+            "StreamOptions.linger must not be negative: zero resets the connection, and nil does not wait."
         )
     }
 

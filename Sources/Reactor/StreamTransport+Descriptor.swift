@@ -18,7 +18,7 @@ extension StreamTransport {
         guard writeBufferSize == 0, writingEnd == .open || writingEnd == .sent else { throw StreamError.unsentBytes }
         let copy = creactor_duplicate(stream.descriptor)
         guard copy >= 0 else { throw SystemError(status: copy, call: "fcntl(F_DUPFD_CLOEXEC)") }
-        close()
+        closeGivenAway()
         return copy
     }
 

@@ -207,7 +207,7 @@ extension StreamTransport {
         do { try driver.write(request) } catch { fail(error) }
     }
 
-    private func sendEnd() {
+    func sendEnd() {
         guard writingEnd == .requested else { return }
         writingEnd = .submitted
         do {
@@ -243,7 +243,7 @@ extension StreamTransport {
         } else if writingEnd == .requested {
             sendEnd()
         } else if phase == .closing {
-            closeDriver(reset: false)
+            closeAfterSending()
         }
     }
 
@@ -256,7 +256,7 @@ extension StreamTransport {
         if status < 0 && status != SystemError.Code.notConnected.rawValue {
             return fail(SystemError(status: status, call: "uv_shutdown", address: remoteAddress))
         }
-        if phase == .closing { closeDriver(reset: false) }
+        if phase == .closing { closeAfterSending() }
     }
 
     // MARK: Flow control

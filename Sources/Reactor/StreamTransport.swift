@@ -215,7 +215,7 @@ public final class StreamTransport {
 
     /// Sets when writing pauses and resumes.
     func setMarks(low: Int, high: Int) {
-        let changed = StreamLimits(low: low, high: high, closeTimeout: limits.closeTimeout)
+        let changed = StreamLimits(low: low, high: high, like: limits)
         withExtras { $0.limits = changed }
     }
 
@@ -226,17 +226,19 @@ public final class StreamTransport {
     ///
     /// Reading stops at once. If the peer does not take the rest within ``StreamOptions/closeTimeout``, the connection
     /// is aborted. Bytes that the peer had sent and that nobody read make the kernel answer with a reset. Idempotent.
+    /// ``StreamOptions/linger`` has it wait for the peer's acknowledgements too.
     ///
     /// The corresponding asyncio name is `Transport.close`.
     public func close() {
         core.requireHere("StreamTransport")
         guard phase == .open else { return }
+        if linger == .zero { return abort() }
         flushQueued()
         // The flush may have failed, and closed it.
         guard phase == .open else { return }
         phase = .closing
         guard writeBufferSize > 0 || (writingEnd == .requested || writingEnd == .submitted) else {
-            closeDriver(reset: false)
+            closeAfterSending()
             return
         }
         let deadline = core.now.advanced(by: limits.closeTimeout)
@@ -246,6 +248,12 @@ public final class StreamTransport {
             site: CallSite(file: #fileID, line: #line)
         )
         withExtras { $0.closeDeadline = timer }
+    }
+
+    /// Ends the transport of a connection that lives on elsewhere, to which nothing waits to be sent.
+    func closeGivenAway() {
+        phase = .closing
+        closeDriver(reset: false)
     }
 
     /// Closes the connection at once: what waits to be sent is dropped, and the peer is told that it broke (RST).
@@ -348,7 +356,7 @@ public final class StreamTransport {
         var text = "connection #\(number) \(ends)"
         if phase != .open { text += ", closing" }
         if !wantsReading { text += ", reading paused" }
-        if writeBufferSize > 0 { text += ", \(writeBufferSize) B to send" }
+        if writeBufferSize > 0 { text += ", \(writeBufferSize) B to send" } else if lingers { text += ", lingering" }
         return text
     }
 }

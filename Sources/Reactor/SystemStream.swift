@@ -210,6 +210,15 @@ final class SystemStream: HandleBox, LiveHandle {
         return SocketName.of(descriptor, remote: remote)
     }
 
+    /// Whether the peer has not acknowledged something; no where the system cannot tell.
+    func hasUnacknowledged() throws(SystemError) -> Bool {
+        let count = creactor_unacknowledged(descriptor)
+        if count >= 0 { return count > 0 }
+        let error = SystemError(status: count, call: "close", address: transport?.knownRemoteAddress)
+        if error.code == .notImplemented { return false }
+        throw error
+    }
+
     /// How a terminal treats what is typed.
     func setTerminalMode(_ mode: TerminalMode) throws(SystemError) {
         guard streamKind == .terminal, phase == .open else {

@@ -264,7 +264,8 @@ extension TCPConnection {
     /// Closes the connection after what was written has been sent, and waits for that.
     ///
     /// Reading ends at once. If the peer does not take the rest within ``StreamOptions/closeTimeout``, the connection is
-    /// aborted. Idempotent. A handler's connection is closed when it returns; it need not call this.
+    /// aborted. Idempotent. A handler's connection is closed when it returns; it need not call this. With
+    /// ``StreamOptions/linger`` this waits for the peer's acknowledgements too.
     ///
     /// - Throws: The error that the connection broke with, such as ``LoopError/timedOut(_:)`` if the last bytes could not
     ///   be sent. `CancellationError` if the task is cancelled: the connection is then aborted.

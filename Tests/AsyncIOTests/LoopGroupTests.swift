@@ -210,7 +210,7 @@ extension AsyncIOTests {
 
 /// Runs `body` on a loop with the system's sockets, of which there may be several more before it ends: every one must close
 /// with nothing left.
-private func onSeveral<Value: Sendable>(
+func onSeveral<Value: Sendable>(
     collecting expected: Recorder<LoopIssue>? = nil,
     sourceLocation: SourceLocation = #_sourceLocation,
     _ body: @Sendable (isolated EventLoop) async throws -> sending Value

@@ -74,13 +74,60 @@ public enum Raw {
         return Int(UInt16(bigEndian: name.sin_port))
     }
 
-    /// A blocking TCP connection to a port of 127.0.0.1, or -1.
-    public static func tcpConnection(to port: Int) -> CInt {
+    /// A blocking TCP connection to a port of 127.0.0.1, which keeps so many bytes that it has not read, about; or -1.
+    public static func tcpConnection(to port: Int, receiveBuffer size: CInt = 0) -> CInt {
         let descriptor = own(socket(AF_INET, stream, 0))
+        setReceiveBuffer(descriptor, size)
         var name = address(port: port)
         if unsafe withSockaddr(&name, { unsafe connect(descriptor, $0, $1) }) == 0 { return descriptor }
         close(descriptor)
         return -1
+    }
+
+    /// Both ends of a TCP connection, which block; the second keeps so many bytes that it has not read, about.
+    public static func tcpPair(receiveBuffer size: CInt = 0) -> (CInt, CInt) {
+        let listener = tcpSocket(bound: true)
+        // What is accepted has what its listener has.
+        setReceiveBuffer(listener, size)
+        listen(listener, 1)
+        defer { close(listener) }
+        let first = tcpConnection(to: port(of: listener))
+        return (first, own(accept(listener, nil, nil)))
+    }
+
+    private static func setReceiveBuffer(_ descriptor: CInt, _ size: CInt) {
+        guard size > 0 else { return }
+        var size = size
+        unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<CInt>.size))
+    }
+
+    /// A UDP socket, bound to a free port of 127.0.0.1 if wanted, and connected to a port there if wanted.
+    public static func udpSocket(bound: Bool = false, connectedTo port: Int? = nil) -> CInt {
+        let descriptor = own(socket(AF_INET, datagram, 0))
+        var name = address(port: 0)
+        if bound { _ = unsafe withSockaddr(&name) { unsafe bind(descriptor, $0, $1) } }
+        guard let port else { return descriptor }
+        name = address(port: port)
+        _ = unsafe withSockaddr(&name) { unsafe connect(descriptor, $0, $1) }
+        return descriptor
+    }
+
+    /// A UDP socket of IPv6, bound to a free port of `::1`.
+    public static func udpSocketOfIPv6() -> CInt {
+        let descriptor = own(socket(AF_INET6, datagram, 0))
+        var name = sockaddr_in6()
+        name.sin6_family = sa_family_t(AF_INET6)
+        name.sin6_addr = in6addr_loopback
+        _ = unsafe withSockaddr(&name) { unsafe bind(descriptor, $0, $1) }
+        return descriptor
+    }
+
+    /// The value of an option of a socket that is an `int`; -1 if it has none.
+    public static func option(_ descriptor: CInt, _ level: CInt, _ name: CInt) -> CInt {
+        var value: CInt = -1
+        var length = socklen_t(MemoryLayout<CInt>.size)
+        unsafe getsockopt(descriptor, level, name, &value, &length)
+        return value
     }
 
     /// A Unix socket, bound to a path if there is one, which listens if wanted.
@@ -181,6 +228,18 @@ public enum Raw {
         var room = [UInt8](repeating: 0, count: count)
         let received = unsafe Foundation.read(descriptor, &room, count)
         return received < 0 ? nil : String(decoding: room[..<received], as: UTF8.self)
+    }
+
+    /// Reads to the end of what a peer sends, waiting for it: how many bytes those were, and the errno value of what ended
+    /// it, 0 for the end.
+    public static func readToEnd(_ descriptor: CInt) -> (count: Int, error: CInt) {
+        var room = [UInt8](repeating: 0, count: 65_536)
+        var count = 0
+        while true {
+            let received = unsafe Foundation.read(descriptor, &room, room.count)
+            if received <= 0 { return (count, received == 0 ? 0 : errno) }
+            count += received
+        }
     }
 
     /// The two ends of a new pseudo-terminal of 80 columns and 24 rows.

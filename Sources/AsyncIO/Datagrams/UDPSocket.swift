@@ -29,7 +29,7 @@ public final class UDPSocket: Sendable {
     /// The loop that it belongs to.
     public var loop: EventLoop { bound.loop }
 
-    private init(_ channel: DatagramChannel, on loop: isolated EventLoop) {
+    init(_ channel: DatagramChannel, on loop: isolated EventLoop) {
         bound = LoopBound(channel, on: loop)
         localAddress = channel.transport?.localAddress
         remoteAddress = channel.transport?.remoteAddress
@@ -59,7 +59,7 @@ public final class UDPSocket: Sendable {
     ///
     /// The corresponding libuv call is `uv_udp_bind`.
     public static func bind(host: String, port: Int, options: DatagramOptions = .init()) async throws -> UDPSocket {
-        try await make(host, port, options, isConnected: false, on: Loops.here("UDPSocket.bind"))
+        try await make(host, port, options, .bound, on: Loops.here("UDPSocket.bind"))
     }
 
     /// Makes a socket that is connected to a host's address: it sends there, and receives from there alone.
@@ -76,7 +76,33 @@ public final class UDPSocket: Sendable {
     ///
     /// The corresponding libuv call is `uv_udp_connect`.
     public static func connect(host: String, port: Int, options: DatagramOptions = .init()) async throws -> UDPSocket {
-        try await make(host, port, options, isConnected: true, on: Loops.here("UDPSocket.connect"))
+        try await connect(host: host, port: port, from: nil, options: options)
+    }
+
+    /// Makes a socket that is connected to a host's address, and sends from an address that is given.
+    ///
+    /// Like ``connect(host:port:options:)``.
+    ///
+    /// - Parameters:
+    ///   - host: An IP address, or a name, of whose addresses the first is taken that is of the family of `localAddress`
+    ///     and to which there is a way.
+    ///   - port: The peer's port.
+    ///   - localAddress: This end's address, with port 0 for any; nil leaves it to the system.
+    ///   - options: The settings of the socket.
+    /// - Returns: The socket, which stays open until it is closed or dropped.
+    /// - Throws: ``SystemError`` that names the address: `localAddress` if that cannot be had, as with
+    ///   ``SystemError/Code/addressInUse``. ``ResolverError/noMatchingLocalAddress(_:host:)`` if the
+    ///   host has none of its family.
+    ///
+    /// The corresponding asyncio name is the argument `local_addr` of `loop.create_datagram_endpoint`; the corresponding
+    /// libuv calls are `uv_udp_bind` and `uv_udp_connect`.
+    public static func connect(
+        host: String,
+        port: Int,
+        from localAddress: SocketAddress?,
+        options: DatagramOptions = .init()
+    ) async throws -> UDPSocket {
+        try await make(host, port, options, .connected(from: localAddress), on: Loops.here("UDPSocket.connect"))
     }
 
     /// Makes a bound socket for the length of `body`.
@@ -120,22 +146,33 @@ public final class UDPSocket: Sendable {
         }
     }
 
+    /// What the host's address is.
+    private enum Way {
+        case bound
+        case connected(from: SocketAddress?)
+    }
+
     private static func make(
         _ host: String,
         _ port: Int,
         _ options: DatagramOptions,
-        isConnected: Bool,
+        _ way: Way,
         on loop: isolated EventLoop
     ) async throws -> UDPSocket {
         var failure: any Error = LoopError.notAnAddress(host)
         let resolver = SystemResolver.shared
-        for address in try await HostLookup.addresses(of: host, port, nil, by: resolver, until: nil, on: loop) {
+        var addresses = try await HostLookup.addresses(of: host, port, nil, by: resolver, until: nil, on: loop)
+        if case .connected(let local?) = way {
+            addresses.removeAll { $0.family != local.family }
+            if addresses.isEmpty { throw ResolverError.noMatchingLocalAddress([local], host: host) }
+        }
+        for address in addresses {
             let channel = DatagramChannel(on: loop)
             do {
-                if isConnected {
-                    try loop.connectDatagram(to: address, options: options, channel)
-                } else {
-                    try loop.bindDatagram(to: address, options: options, channel)
+                switch way {
+                case .bound: try loop.bindDatagram(to: address, options: options, channel)
+                case .connected(let local):
+                    try loop.connectDatagram(to: address, from: local, options: options, channel)
                 }
                 return UDPSocket(channel, on: loop)
             } catch let error as SystemError {

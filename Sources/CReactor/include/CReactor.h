@@ -199,6 +199,9 @@ static inline long creactor_send(int descriptor, const void *bytes, size_t count
 
 /// Makes a later close send RST: SO_LINGER with zero seconds. Returns 0 or a negative errno value.
 int creactor_linger_zero(int descriptor);
+/// How many bytes that were sent by a TCP socket its peer has not acknowledged; on Linux the end counts as one. Returns a
+/// negative errno value if the connection broke with some, and -ENOSYS where the system cannot tell.
+int creactor_unacknowledged(int descriptor);
 /// Closes a descriptor that no libuv handle owns.
 void creactor_close(int descriptor);
 /// Applies TCP_NODELAY, and SO_KEEPALIVE with TCP_KEEPIDLE if `idle_seconds` is not 0. Returns 0 or a negative errno value.

@@ -27,18 +27,44 @@ typedef struct {
 
 /// Finds out what a descriptor is. Returns 0 or a negative errno value.
 int creactor_describe(int descriptor, creactor_description *description);
-/// The state of a stream socket.
+/// The state of a socket.
 typedef struct {
     int family;
     int is_stream;
+    int is_datagram;
     int is_listening;
     int is_connected;
 } creactor_socket_state;
 /// Finds out the state of a socket. Returns 0 or a negative errno value.
 int creactor_socket_state_of(int descriptor, creactor_socket_state *state);
+/// Sets what is not 0 of a datagram socket: how many routers a datagram may pass, SO_BROADCAST, SO_RCVBUF and SO_SNDBUF.
+/// Returns 0 or a negative errno value. What the system may refuse comes first, so that nothing was set then.
+int creactor_set_datagram_options(
+    int descriptor, int is_ipv6, int hops, int broadcast, int receive_buffer, int send_buffer
+);
+/// The options of IPv6 sockets that libuv sets as those of IPv4 if it has not bound the socket itself.
+typedef enum {
+    creactor_ipv6_hops,
+    creactor_ipv6_multicast_hops,
+    creactor_ipv6_multicast_loop,
+    creactor_ipv6_multicast_interface,
+} creactor_ipv6_option;
+/// Sets one of them. Returns 0 or a negative errno value.
+int creactor_set_ipv6_option(int descriptor, creactor_ipv6_option option, int value);
 /// Whether the system can tell when the descriptor is ready, which it cannot of files and some devices; a negative errno
 /// value if that could not be found out.
 int creactor_is_pollable(int descriptor);
+/// A set of connections whose peers are looked at. Returns its descriptor, which can be polled, or a negative errno value:
+/// -ENOSYS where there are no such sets.
+int creactor_peer_set(void);
+/// What can be told of a peer: it has ended its sending, both directions are over, the connection broke.
+#define CREACTOR_PEER_ENDED 1
+#define CREACTOR_PEER_HUNG_UP 2
+#define CREACTOR_PEER_BROKE 4
+/// Adds a connection to a set, by a number of the caller's. Returns 0 or a negative errno value.
+int creactor_add_peer(int set, int descriptor, uint64_t number);
+/// The next connection with news, each of which is told once. Returns 1, or 0 if there is none.
+int creactor_next_peer(int set, uint64_t *number, int *events);
 /// Whether a terminal, or the end of a pseudo-terminal that is used as one.
 int creactor_is_terminal(int descriptor);
 /// Makes a descriptor block or not. Returns 0 or a negative errno value.

@@ -8,9 +8,9 @@
 
 /// A datagram socket, as handed to its protocol.
 ///
-/// Made by ``EventLoop/bindDatagram(to:options:_:)`` and ``EventLoop/connectDatagram(to:from:options:_:)``. Belongs
-/// to its loop: not `Sendable`, and none of its methods waits. It stays open until it is closed, whether or not
-/// anybody keeps it.
+/// Made by ``EventLoop/bindDatagram(to:options:_:)``, ``EventLoop/connectDatagram(to:from:options:_:)`` and
+/// ``EventLoop/adoptDatagram(descriptor:options:_:)``. Belongs to its loop: not `Sendable`, and none of its methods
+/// waits. It stays open until it is closed, whether or not anybody keeps it.
 ///
 /// The corresponding asyncio name is `asyncio.DatagramTransport`; the libuv type is `uv_udp_t`.
 @safe

@@ -22,6 +22,8 @@ internal import Darwin
 final class UDPHandle: HandleBox, LiveHandle {
     var transport: DatagramTransport?
     private let batch: Int
+    /// Whether it is of IPv6 and libuv does not know that, as it has not bound it.
+    private let isUnknownIPv6: Bool
     private var isInBatch = false
     private var isRoomOfSlab = false
 
@@ -35,6 +37,7 @@ final class UDPHandle: HandleBox, LiveHandle {
         let loop = unsafe core.raw
         let family = (local ?? remote)!.family == .ipv4 ? AF_INET : AF_INET6
         batch = options.receiveBatch
+        isUnknownIPv6 = false
         let flags = UInt32(family) | (batch > 1 ? UInt32(UV_UDP_RECVMMSG.rawValue) : 0)
         unsafe try super.init(UV_UDP, on: core, "uv_udp_init_ex") {
             unsafe uv_udp_init_ex(loop, $0.assumingMemoryBound(to: uv_udp_t.self), flags)
@@ -49,6 +52,39 @@ final class UDPHandle: HandleBox, LiveHandle {
         } catch {
             close()
             throw error
+        }
+    }
+
+    /// A socket that the program brings along, and that is the caller's again if this throws.
+    init(
+        on core: LoopCore,
+        adopting descriptor: CInt,
+        isIPv6: Bool,
+        _ options: DatagramOptions
+    ) throws(SystemError) {
+        let loop = unsafe core.raw
+        batch = options.receiveBatch
+        isUnknownIPv6 = isIPv6
+        let flags = batch > 1 ? UInt32(UV_UDP_RECVMMSG.rawValue) : 0
+        unsafe try super.init(UV_UDP, on: core, "uv_udp_init_ex") {
+            unsafe uv_udp_init_ex(loop, $0.assumingMemoryBound(to: uv_udp_t.self), flags)
+        }
+        let sharing = Self.sharing(descriptor)
+        let status = unsafe uv_udp_open(udp, descriptor)
+        guard status >= 0 else {
+            close()
+            throw SystemError(status: status, call: "uv_udp_open")
+        }
+        // libuv lets others be bound to the same address, which who made the socket may not want.
+        for (name, value) in sharing { _ = creactor_set_option(descriptor, SOL_SOCKET, name, value) }
+    }
+
+    /// Whether others may be bound to the socket's address, by the names of the options that say so.
+    private static func sharing(_ descriptor: CInt) -> [(CInt, CInt)] {
+        [SO_REUSEADDR, SO_REUSEPORT].compactMap { name in
+            var value: CInt = 0
+            let status = unsafe creactor_get_option(descriptor, SOL_SOCKET, name, &value)
+            return status < 0 ? nil : (name, value == 0 ? 0 : 1)
         }
     }
 
@@ -197,6 +233,14 @@ final class UDPHandle: HandleBox, LiveHandle {
     func change(_ change: DatagramChange) throws(SystemError) {
         let status: CInt =
             switch change {
+            case .multicastTimeToLive(let hops) where isUnknownIPv6:
+                creactor_set_ipv6_option(descriptor, creactor_ipv6_multicast_hops, CInt(clamping: hops))
+            case .multicastLoopback(let isOn) where isUnknownIPv6:
+                creactor_set_ipv6_option(descriptor, creactor_ipv6_multicast_loop, isOn ? 1 : 0)
+            case .multicastInterface(nil) where isUnknownIPv6:
+                creactor_set_ipv6_option(descriptor, creactor_ipv6_multicast_interface, 0)
+            case .timeToLive(let hops) where isUnknownIPv6 && (1...255).contains(hops):
+                creactor_set_ipv6_option(descriptor, creactor_ipv6_hops, CInt(clamping: hops))
             case .membership(let group, let interface, nil, let isMember):
                 unsafe uv_udp_set_membership(udp, group, interface, isMember ? UV_JOIN_GROUP : UV_LEAVE_GROUP)
             case .membership(let group, let interface, let source?, let isMember):

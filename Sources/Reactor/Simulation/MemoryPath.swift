@@ -28,6 +28,8 @@ final class MemoryPath: HeldByLink {
     private var lastArrival: Int64 = 0
     /// Nothing that is sent after this arrives.
     private var isOver = false
+    /// Whether something was sent and never came to where it was sent.
+    private var hasLost = false
 
     private var heldCount = 0
     /// What the receiver has read and cannot say.
@@ -76,9 +78,15 @@ final class MemoryPath: HeldByLink {
         isOver = true
     }
 
+    /// Whether the sender cannot know that everything it has sent came to the receiver's end.
+    ///
+    /// What has arrived is acknowledged at once, without a journey back, but not over a link that is closed.
+    var hasUnacknowledged: Bool { !items.isEmpty || hasLost || !model.isOpen(link.back) }
+
     /// Loses all that has not arrived.
     func vanish() {
         isOver = true
+        if !items.isEmpty { hasLost = true }
         items = []
         heldCount = 0
     }
@@ -87,6 +95,7 @@ final class MemoryPath: HeldByLink {
     func breakOff() {
         guard !isOver else { return }
         note(.broken)
+        hasLost = true
         ship(.reset, 0)
         isOver = true
         tellSender(.connectionReset)
@@ -130,6 +139,7 @@ final class MemoryPath: HeldByLink {
             // The end of a connection is in order where it is closed already.
             if case .end = item, !receiver.isDead { return }
             note(.readByNobody)
+            hasLost = true
             return tellSender(.connectionReset)
         }
         switch item {
