@@ -1,6 +1,9 @@
 // Tasks that run one spawned body after the other. From its birth to its end a task of Swift's costs 4,500 instructions and
 // a kilobyte of memory; one that has ended a body and waits for the next costs no more than a wait.
 //
+// Between two bodies such a task is in a place of its own, an actor whose executor keeps what it is given: the step back from
+// a body, which every call of another isolation ends with, is all of the wait.
+//
 // Ground rules:
 //   * No body can tell. One gets a used task only if it has the loop's own isolation and no name, if whoever spawns it has
 //     no task-local values to be inherited but the one that is bound for each body, and if both have the same priority.
@@ -71,9 +74,10 @@ final class SpawnWorker: SerialExecutor, @unchecked Sendable {
         let core = core
         core.catchingWorker = self
         core.keepingJobs {
-            let task =
-                inheriting ? Task { await place.run() } : Task.detached(priority: Task.currentPriority) { await place.run() }
-            unsafe self.task = task
+            unsafe task =
+                inheriting
+                ? Task { await place.run() }
+                : Task.detached(priority: Task.currentPriority) { await place.run() }
             // On its way there it is enqueued as often as the compiler has it change its isolation.
             while unsafe !isThere { unsafe takeJob().runSynchronously(on: core.serialExecutor!) }
         }
