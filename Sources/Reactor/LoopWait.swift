@@ -25,6 +25,14 @@ package enum LoopWait {
         try await loop.sleep(until: deadline)
     }
 
+    /// The same for the timer of a function with a time limit, whose name it tells.
+    ///
+    /// - Throws: `CancellationError`.
+    package static func sleep(until deadline: LoopInstant, for name: StaticString) async throws {
+        guard let loop = EventLoop.current else { return try await sleep(until: deadline) }
+        try await loop.sleep(until: deadline, .limit(name, until: deadline))
+    }
+
     /// Lets everything run that is ready, and then goes on.
     package static func turn() async {
         guard let loop = EventLoop.current else { return await Task.yield() }
@@ -41,10 +49,14 @@ extension EventLoop {
     }
 
     fileprivate func sleep(until deadline: LoopInstant) async throws {
+        try await sleep(until: deadline, .sleep(until: deadline))
+    }
+
+    fileprivate func sleep(until deadline: LoopInstant, _ subject: ExplainedPark.Subject) async throws {
         let core = unsafe core
         try Task.checkCancellation()
         guard core.acceptsWaits else { throw CancellationError() }
-        let park = ExplainedPark(on: self, .sleep(until: deadline))
+        let park = ExplainedPark(on: self, subject)
         let timer = core.schedule(at: deadline, { park.wake() }, site: CallSite(file: #fileID, line: #line))
         defer { timer.cancel() }
         try await park.wait(on: self)

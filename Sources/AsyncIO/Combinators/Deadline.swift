@@ -17,11 +17,11 @@ public final class Deadline {
     public fileprivate(set) var isExpired = false
 
     fileprivate var isOver = false
-    fileprivate let change: Park
+    fileprivate let change: ExplainedPark
 
     fileprivate init(_ instant: LoopInstant?, here loop: EventLoop) {
         self.instant = instant
-        change = Park(here: loop)
+        change = ExplainedPark(here: loop, .limit("withDeadline", until: instant))
     }
 
     /// Moves the deadline; nil takes it away, an instant that has passed cancels the body in the loop's next turn.
@@ -33,6 +33,7 @@ public final class Deadline {
         require(!isOver, "A Deadline was rescheduled after its body had ended.")
         guard !isExpired else { return }
         self.instant = instant
+        change.subject = .limit("withDeadline", until: instant)
         change.wake()
     }
 
