@@ -8,7 +8,7 @@ package enum LoopWait {
     ///
     /// - Throws: `CancellationError`.
     package static func sleep(for delay: Duration) async throws {
-        guard let loop = EventLoop.current else { return try await Task.sleep(for: delay) }
+        guard let loop = EventLoop.current else { return try await sleepElsewhere(for: delay) }
         try await loop.sleep(for: delay)
     }
 
@@ -20,9 +20,15 @@ package enum LoopWait {
     /// - Throws: `CancellationError`.
     package static func sleep(until deadline: LoopInstant) async throws {
         guard let loop = EventLoop.current else {
-            return try await Task.sleep(for: LoopInstant.system.duration(to: deadline))
+            return try await sleepElsewhere(for: LoopInstant.system.duration(to: deadline))
         }
         try await loop.sleep(until: deadline)
+    }
+
+    private static func sleepElsewhere(for delay: Duration) async throws {
+        let deadline = ForeignDeadline.watch()
+        defer { deadline?.stop() }
+        try await Task.sleep(for: delay)
     }
 
     /// The same for the timer of a function with a time limit, whose name it tells.

@@ -52,7 +52,9 @@ public final class Deadline {
     /// The earliest deadline of the code that runs here, for passing on to others; nil if there is none.
     ///
     /// Tasks inherit it, and are cancelled when it has passed: those of `AsyncIO.spawn` at once, a bare `Task { }` where it
-    /// waits in this library by itself, and not while it awaits children of its own.
+    /// waits in this library by itself, and not while it awaits children of its own. Where it waits on no loop, as for a
+    /// ``Channel`` on Swift's pool, the instant is one of the system's clock: a loop's virtual time is not known there.
+    /// ``OffloadPool/shutdown(within:discardingQueued:)``, which has a limit of its own, is then as if cancelled too.
     @TaskLocal public static var inherited: LoopInstant?
 
     /// Runs `body`, which starts a task that may outlive the calling one, or that hears of the end of its time by being
