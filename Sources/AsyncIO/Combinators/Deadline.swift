@@ -54,7 +54,7 @@ public final class Deadline {
     /// Tasks inherit it, and are cancelled when it has passed: those of `AsyncIO.spawn` at once, a bare `Task { }` where it
     /// waits in this library by itself, and not while it awaits children of its own. Where it waits on no loop, as for a
     /// ``Channel`` on Swift's pool, the instant is one of the system's clock: a loop's virtual time is not known there.
-    /// ``OffloadPool/shutdown(within:discardingQueued:)``, which has a limit of its own, is then as if cancelled too.
+    /// ``OffloadPool/shutdown(within:discardingQueued:)`` waits in a child, and so has its own limit only.
     @TaskLocal public static var inherited: LoopInstant?
 
     /// Runs `body`, which starts a task that may outlive the calling one, or that hears of the end of its time by being

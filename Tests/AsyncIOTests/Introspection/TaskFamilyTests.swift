@@ -53,7 +53,7 @@ extension AsyncIOTests {
             }
         }
 
-        @Test func `groups and async let are said to await children, behaviour 135`() async throws {
+        @Test func `groups are said to await children, behaviour 135`() async throws {
             let child = "  a child task: waits for sleep until 1.0 seconds"
             try await expectTree(["#1 parent: waits for withErrorCollectingTaskGroup", child, child]) { _ in
                 try await withErrorCollectingTaskGroup { group in
