@@ -60,6 +60,10 @@ private func offloadElsewhere<Value: Sendable>(
     _ pool: OffloadPool,
     _ body: @escaping @Sendable () throws -> Value
 ) async throws -> Value {
+    let deadline = ForeignDeadline.watch()
+    defer { deadline?.stop() }
+    // It may have passed, and work that nobody awaits is not begun.
+    try Task.checkCancellation()
     let end = OneShot<Value>()
     let work = try pool.submit { refusal in end.complete(outcome(body, refusal)) }
     return try await withTaskCancellationHandler {

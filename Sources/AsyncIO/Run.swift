@@ -65,9 +65,8 @@ public func withEventLoop<Value>(
     _ configuration: EventLoop.Configuration = .init(),
     _ body: @Sendable (isolated EventLoop) async throws -> sending Value
 ) async throws -> sending Value {
-    let (thread, loop) = try await LoopThread.start(configuration)
+    let (thread, loop) = try await LoopThread.start(configuration, isCallersOwn: true)
     do {
-        if configuration.slowCallbackThreshold != nil { await loop.noteMainTask() }
         let value = try await body(loop)
         await thread.end(loop)
         return value

@@ -41,10 +41,7 @@ extension LoopCore {
 }
 
 extension EventLoop {
-    /// The calling task is the one for which the loop was made, for messages.
-    package func noteMainTask() { unsafe core.mainTask = UInt(bitPattern: creactor_current_task()) }
-
-    /// Whether the calling task is that one.
+    /// Whether the calling task is the one for which the loop was made.
     package var isInMainTask: Bool {
         unsafe core.mainTask != 0 && core.mainTask == UInt(bitPattern: creactor_current_task())
     }

@@ -99,6 +99,8 @@ final class LoopCore {
     let parked = Parked()
     /// Tasks whose cancellation all their waits hear of.
     let taskScopes = TaskScopes()
+    /// Who awaits children, and how many.
+    let gatherings = Gatherings()
     /// What was spawned on the loop and has not ended.
     let spawned = SpawnedTasks()
     // SAFETY: the same object, not counted: `spawned` holds it.

@@ -7,15 +7,29 @@ internal import Synchronization
 @safe
 package final class LoopThread: Sendable {
     private let configuration: EventLoop.Configuration
+    /// The task for which the loop is made, as an address, or 0.
+    private let mainTask: UInt
     private let started = OneShot<EventLoop>()
     private let ended = OneShot<Void>()
     private let isEnding = Atomic<Bool>(false)
 
-    private init(_ configuration: EventLoop.Configuration) { self.configuration = configuration }
+    private init(_ configuration: EventLoop.Configuration, _ mainTask: UInt) {
+        (self.configuration, self.mainTask) = (configuration, mainTask)
+    }
 
     /// Starts a thread and returns when its loop runs.
-    package static func start(_ configuration: EventLoop.Configuration) async throws -> (LoopThread, EventLoop) {
-        let thread = LoopThread(configuration)
+    ///
+    /// - Parameters:
+    ///   - configuration: The loop's.
+    ///   - isCallersOwn: Whether the calling task is the loop's main task.
+    /// - Returns: The thread, and its loop.
+    /// - Throws: ``SystemError`` if there is no thread, or no loop.
+    package static func start(
+        _ configuration: EventLoop.Configuration,
+        isCallersOwn: Bool = false
+    ) async throws -> (LoopThread, EventLoop) {
+        let mainTask = unsafe isCallersOwn ? UInt(bitPattern: creactor_current_task()) : 0
+        let thread = LoopThread(configuration, mainTask)
         // SAFETY: the thread takes over the reference.
         let context = unsafe Unmanaged.passRetained(thread).toOpaque()
         let error = unsafe creactor_thread_start("asyncio-loop", { unsafe LoopThread.main($0!) }, context)
@@ -46,6 +60,7 @@ package final class LoopThread: Sendable {
             let loop = try EventLoop(thread.configuration)
             let core = unsafe loop.core
             core.workers.areKept = true
+            core.mainTask = thread.mainTask
             thread.started.complete(.success(loop))
             // Code on the loop may stop it; that ends neither the body nor its loop.
             repeat { core.runForever() } while !thread.isEnding.load(ordering: .acquiring)

@@ -8,7 +8,7 @@ package enum LoopWait {
     ///
     /// - Throws: `CancellationError`.
     package static func sleep(for delay: Duration) async throws {
-        guard let loop = EventLoop.current else { return try await Task.sleep(for: delay) }
+        guard let loop = EventLoop.current else { return try await sleepElsewhere(for: delay) }
         try await loop.sleep(for: delay)
     }
 
@@ -20,9 +20,23 @@ package enum LoopWait {
     /// - Throws: `CancellationError`.
     package static func sleep(until deadline: LoopInstant) async throws {
         guard let loop = EventLoop.current else {
-            return try await Task.sleep(for: LoopInstant.system.duration(to: deadline))
+            return try await sleepElsewhere(for: LoopInstant.system.duration(to: deadline))
         }
         try await loop.sleep(until: deadline)
+    }
+
+    private static func sleepElsewhere(for delay: Duration) async throws {
+        let deadline = ForeignDeadline.watch()
+        defer { deadline?.stop() }
+        try await Task.sleep(for: delay)
+    }
+
+    /// The same for the timer of a function with a time limit, whose name it tells.
+    ///
+    /// - Throws: `CancellationError`.
+    package static func sleep(until deadline: LoopInstant, for name: StaticString) async throws {
+        guard let loop = EventLoop.current else { return try await sleep(until: deadline) }
+        try await loop.sleep(until: deadline, .limit(name, until: deadline))
     }
 
     /// Lets everything run that is ready, and then goes on.
@@ -41,10 +55,14 @@ extension EventLoop {
     }
 
     fileprivate func sleep(until deadline: LoopInstant) async throws {
+        try await sleep(until: deadline, .sleep(until: deadline))
+    }
+
+    fileprivate func sleep(until deadline: LoopInstant, _ subject: ExplainedPark.Subject) async throws {
         let core = unsafe core
         try Task.checkCancellation()
         guard core.acceptsWaits else { throw CancellationError() }
-        let park = ExplainedPark(on: self, .sleep(until: deadline))
+        let park = ExplainedPark(on: self, subject)
         let timer = core.schedule(at: deadline, { park.wake() }, site: CallSite(file: #fileID, line: #line))
         defer { timer.cancel() }
         try await park.wait(on: self)

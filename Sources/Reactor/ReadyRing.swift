@@ -143,6 +143,14 @@ final class ReadyRing {
         return last
     }
 
+    /// Whether a step of a task is in it.
+    func contains(task: UInt) -> Bool {
+        (0..<count).contains { offset in
+            let entry = ReadyEntry(bits: unsafe storage[(head + offset) & mask])
+            return (entry.isJob || entry.kind == .turn) && entry.task == task
+        }
+    }
+
     @inline(never)
     private func grow() {
         let capacity = (mask + 1) * 2

@@ -21,6 +21,7 @@ private final class Place: Park {
 
     override func explain() -> WaitReason {
         guard let line = unsafe line else { return super.explain() }
+        if let tasks = unsafe line.tasks { return WaitReason(text: "\(line.name)", tasks: tasks()) }
         guard let record = unsafe line.record else {
             return WaitReason(text: unsafe line.site.map { "\(line.name) of \($0.file):\($0.line)" } ?? "\(line.name)")
         }
@@ -41,6 +42,9 @@ package final class WaitQueue {
     // Not counted, as the task holds its line: whoever waits in it holds the task, and it is taken away before the line is
     // another's.
     @exclusivity(unchecked) unowned(unsafe) var record: TaskRecord?
+    /// Finds the tasks of whose ends this is the line, for people.
+    // SAFETY: as above.
+    @exclusivity(unchecked) package var tasks: (() -> [TaskRecord])?
     /// Where the future was made whose line this is.
     // SAFETY: as above.
     @exclusivity(unchecked) var site: (file: StaticString, line: UInt)?

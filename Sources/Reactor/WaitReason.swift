@@ -10,6 +10,8 @@ package struct WaitReason {
     package var text: String
     /// The tasks whose end it waits for.
     package var tasks: [TaskRecord] = []
+    /// Whether who waits is but the timer of its parent, of which the words then tell.
+    var isTimer = false
 }
 
 /// A place to wait that can say what for.
@@ -18,13 +20,16 @@ package final class ExplainedPark: Park {
     /// What is waited for.
     package enum Subject {
         case sleep(until: LoopInstant)
+        /// The timer of a function with a time limit, whose body is its sibling; nil is never.
+        case limit(StaticString, until: LoopInstant?)
         case connection(to: SocketAddress)
         case thread
         case text(StaticString)
         case tasks([TaskRecord])
     }
 
-    private let subject: Subject
+    /// Changed by who waits, or for a wait that has not begun.
+    package var subject: Subject
 
     /// A place to wait on `loop`.
     package init(on loop: isolated EventLoop, _ subject: Subject) {
@@ -32,9 +37,18 @@ package final class ExplainedPark: Park {
         unsafe super.init(loop.core)
     }
 
+    /// The same on the loop that runs here, if `loop` is it.
+    package init(here loop: EventLoop, _ subject: Subject) {
+        require(loop.isCurrent, "A Park was made for an EventLoop that does not run here.")
+        self.subject = subject
+        unsafe super.init(loop.core)
+    }
+
     override func explain() -> WaitReason {
         switch subject {
         case .sleep(let deadline): WaitReason(text: "sleep until \(deadline)")
+        case .limit(let name, let deadline):
+            WaitReason(text: deadline.map { "\(name) until \($0)" } ?? "\(name) without a limit", isTimer: true)
         case .connection(let address): WaitReason(text: "TCP connect to \(address)")
         case .thread: WaitReason(text: "work on another thread")
         case .text(let text): WaitReason(text: "\(text)")
@@ -78,6 +92,10 @@ package struct TaskSighting {
     /// What it waits for, if it is in a wait of this library.
     package var reason: WaitReason?
     package var isCurrent: Bool
+    /// The places in the list of those that are its children.
+    package var children: [Int] = []
+    /// The task as an address, if that is known.
+    var address: UInt?
 
     package init(record: TaskRecord? = nil, title: String, reason: WaitReason? = nil, isCurrent: Bool) {
         (self.record, self.title, self.reason, self.isCurrent) = (record, title, reason, isCurrent)
@@ -98,36 +116,46 @@ extension LoopCore {
     }
 
     func sightings() -> [TaskSighting] {
-        var waits = parked.all.map { (task: $0.waitingTask, reason: $0.explain()) }
+        let (parks, limits) = takeTimers(parked.all.map { (task: $0.waitingTask, reason: $0.explain()) })
+        var waits = parks
         if let lent = unsafe lent {
             let record = unsafe lent.to.takeUnretainedValue()
             unsafe waits.append((lent.task, WaitReason(text: "task \(record.shortTitle)", tasks: [record])))
         }
-        func takeReason(_ isTask: (UInt?) -> Bool) -> WaitReason? {
+        func takeWait(_ isTask: (UInt?) -> Bool) -> (task: UInt?, reason: WaitReason)? {
             guard let index = waits.firstIndex(where: { isTask($0.task) }) else { return nil }
-            return waits.remove(at: index).reason
+            return waits.remove(at: index)
         }
         let records = spawned.all
         var sightings = records.map { record in
-            TaskSighting(
+            let wait = takeWait { record.isTask($0) }
+            var sighting = TaskSighting(
                 record: record,
                 title: record.shortTitle,
-                reason: takeReason { record.isTask($0) },
+                reason: wait?.reason,
                 isCurrent: record.isCurrent
             )
+            sighting.address = wait?.task
+            return sighting
         }
         for channel in liveChannels() {
             guard let task = channel.handlerTask, !records.contains(where: { $0.isTask(task) }) else { continue }
             let reason = unsafe channel.waiting.map { unsafe $0._withUnsafeGuaranteedRef { $0.explain() } }
-            sightings.append(
-                TaskSighting(
-                    title: channel.title,
-                    reason: reason ?? takeReason { $0 == task },
-                    isCurrent: channel.isOfThisTask
-                )
+            var sighting = TaskSighting(
+                title: channel.title,
+                reason: reason ?? takeWait { $0 == task }?.reason,
+                isCurrent: channel.isOfThisTask
             )
+            // Known to live while it waits.
+            if sighting.reason != nil { sighting.address = task }
+            sightings.append(sighting)
         }
-        sightings += waits.map { TaskSighting(title: "a task", reason: $0.reason, isCurrent: false) }
+        sightings += waits.map { wait in
+            var sighting = TaskSighting(title: "a task", reason: wait.reason, isCurrent: false)
+            sighting.address = wait.task
+            return sighting
+        }
+        addParents(&sightings, limits)
         return sightings
     }
 

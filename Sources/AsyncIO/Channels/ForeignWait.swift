@@ -39,7 +39,10 @@ struct ForeignWait: Sendable {
     func wait() async {
         switch kind {
         case .onLoop(let line): try? await line.ifHere?.wait()
-        case .elsewhere(let stream, _): for await _ in stream {}
+        case .elsewhere(let stream, _):
+            let deadline = ForeignDeadline.watch()
+            for await _ in stream {}
+            deadline?.stop()
         }
     }
 

@@ -38,7 +38,7 @@ public struct CompletedTasks<Value: Sendable>: AsyncSequence, Sendable {
     fileprivate init(_ tasks: [LoopTask<Value>], _ timeout: Duration?, on loop: isolated EventLoop) {
         let shared = LoopBound(Completions<Value>(tasks.count, timeout), on: loop)
         self.shared = shared
-        shared.value(on: loop).begin(on: loop)
+        shared.value(on: loop).begin(tasks.map(\.record), on: loop)
         for task in tasks {
             task.whenDone(on: loop) { loop, _ in shared.value(on: loop).add(task) }
         }
@@ -87,7 +87,10 @@ private final class Completions<Value: Sendable> {
         ended.reserveCapacity(total)
     }
 
-    func begin(on loop: isolated EventLoop) {
+    func begin(_ records: [TaskRecord], on loop: isolated EventLoop) {
+        // Not held: as long as one has not ended, it is listed, and found there.
+        let numbers = Set(records.map(\.number))
+        line.tasks = { [loop] in loop.assumeIsolated { $0.spawned.all.filter { numbers.contains($0.number) } } }
         guard let limit, total > 0 else { return }
         timer = loop.schedule(after: limit) { [self] in
             isExpired = true

@@ -17,11 +17,11 @@ public final class Deadline {
     public fileprivate(set) var isExpired = false
 
     fileprivate var isOver = false
-    fileprivate let change: Park
+    fileprivate let change: ExplainedPark
 
     fileprivate init(_ instant: LoopInstant?, here loop: EventLoop) {
         self.instant = instant
-        change = Park(here: loop)
+        change = ExplainedPark(here: loop, .limit("withDeadline", until: instant))
     }
 
     /// Moves the deadline; nil takes it away, an instant that has passed cancels the body in the loop's next turn.
@@ -33,6 +33,7 @@ public final class Deadline {
         require(!isOver, "A Deadline was rescheduled after its body had ended.")
         guard !isExpired else { return }
         self.instant = instant
+        change.subject = .limit("withDeadline", until: instant)
         change.wake()
     }
 
@@ -51,7 +52,9 @@ public final class Deadline {
     /// The earliest deadline of the code that runs here, for passing on to others; nil if there is none.
     ///
     /// Tasks inherit it, and are cancelled when it has passed: those of `AsyncIO.spawn` at once, a bare `Task { }` where it
-    /// waits in this library by itself, and not while it awaits children of its own.
+    /// waits in this library by itself, and not while it awaits children of its own. Where it waits on no loop, as for a
+    /// ``Channel`` on Swift's pool, the instant is one of the system's clock: a loop's virtual time is not known there.
+    /// ``OffloadPool/shutdown(within:discardingQueued:)`` waits in a child, and so has its own limit only.
     @TaskLocal public static var inherited: LoopInstant?
 
     /// Runs `body`, which starts a task that may outlive the calling one, or that hears of the end of its time by being

@@ -149,6 +149,8 @@ func gather<Value: Sendable>(
     into results: ResultSlots<Value>,
     _ isolation: isolated (any Actor)?
 ) async throws {
+    Gathering.begins(operations.count)
+    defer { Gathering.ends() }
     try await withThrowingDiscardingTaskGroup { group in
         for index in operations.indices {
             let operation = operations[index]
@@ -218,6 +220,8 @@ struct Erased: Sendable {
 
 func gatherAll(_ operations: [Erased], _ isolation: isolated (any Actor)?) async throws -> [any Sendable] {
     let results = ResultSlots<any Sendable>(operations.count)
+    Gathering.begins(operations.count)
+    defer { Gathering.ends() }
     try await withThrowingDiscardingTaskGroup { group in
         for (index, operation) in operations.enumerated() {
             if operation.isNowhere, let preference = Loops.preferenceOfNowhere {

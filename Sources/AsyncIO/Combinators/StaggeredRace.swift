@@ -60,6 +60,8 @@ private func run<Value: Sendable>(
     _ loop: EventLoop,
     _ isolation: isolated (any Actor)?
 ) async throws -> StaggeredRaceWinner<Value> {
+    Gathering.begins(operations.count, .race)
+    defer { Gathering.ends() }
     let outcome = await withTaskGroup(of: Event<Value>.self) { group in
         var errors: [(any Error)?] = []
         func beginNext() {

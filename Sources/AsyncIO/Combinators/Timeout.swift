@@ -37,7 +37,7 @@ public func withTimeout<Value>(
     return try await race(
         #isolation,
         { (_: isolated (any Actor)?) in Transfer(try await body.value()) },
-        until: { (_: isolated (any Actor)?) in try await sleep(until: deadline) },
+        until: { (_: isolated (any Actor)?) in try await LoopWait.sleep(until: deadline, for: "withTimeout") },
         failure: { hasExpired in hasExpired ? TimeoutError(limit: limit) : nil }
     ).value
 }

@@ -1,4 +1,5 @@
-// Tasks as a tree of who awaits whom, as text and as JSON.
+// Tasks as a tree of who awaits whom, as text and as JSON. Children stand under their parents, each once; what else is
+// awaited may stand under several.
 
 /// The tasks of a loop, to be written down.
 struct TaskTree {
@@ -14,9 +15,12 @@ struct TaskTree {
         var lines = ["\(loop): \(tasks.count) task\(tasks.count == 1 ? "" : "s")"]
         var written: Set<UInt64> = []
         let awaited = Set(tasks.flatMap(\.awaited))
-        let roots = tasks.filter { task in task.number.map { !awaited.contains($0) } ?? true }
+        let children = Set(tasks.flatMap(\.children))
+        let roots = tasks.indices.filter { index in
+            !children.contains(index) && tasks[index].number.map { !awaited.contains($0) } ?? true
+        }
         var path: Set<UInt64> = []
-        for root in roots { write(root, 1, &path, &lines, &written) }
+        for root in roots { write(tasks[root], 1, &path, &lines, &written) }
         // Who is left is awaited, and by nobody who is not: a ring.
         for task in tasks {
             guard let number = task.number, !written.contains(number) else { continue }
@@ -44,6 +48,7 @@ struct TaskTree {
             path.insert(number)
         }
         lines.append(indent + task.line)
+        for child in task.children { write(tasks[child], depth + 1, &path, &lines, &written) }
         for number in task.awaited {
             guard let next = byNumber[number] else { continue }
             write(next, depth + 1, &path, &lines, &written)
@@ -64,6 +69,7 @@ struct TaskTree {
         case .other: fields.append("\"state\": \"other\"")
         }
         fields.append("\"awaited\": [\(task.awaited.map { "\($0)" }.joined(separator: ", "))]")
+        fields.append("\"children\": [\(task.children.map { "\($0)" }.joined(separator: ", "))]")
         return "{" + fields.joined(separator: ", ") + "}"
     }
 

@@ -71,6 +71,15 @@ static inline int creactor_is_bare_task(void) {
     void *task = swift_task_getCurrent();
     return task && !(swift_task_getJobFlags(task) & ((uintptr_t)1 << 24));
 }
+/// Whether a task, which must not have ended, is another's child.
+static inline int creactor_is_child_task(const void *task) {
+    return (swift_task_getJobFlags((void *)task) & ((uintptr_t)1 << 24)) != 0;
+}
+CREACTOR_SWIFT uint64_t swift_task_getJobTaskId(void *task);
+/// The number that no other task of the process has or gets; 0 for NULL.
+static inline uint64_t creactor_task_number(const void *task) {
+    return task ? swift_task_getJobTaskId((void *)task) : 0;
+}
 /// Cancels a task, which must not have ended.
 static inline void creactor_cancel_task(const void *task) { swift_task_cancel((void *)task); }
 
