@@ -13,16 +13,18 @@ extension TCPServer {
     /// ``EventLoop/Configuration/onIssue``: see ``serve(onEachLoop:)``.
     ///
     /// When a handler returns, what it wrote is sent, for ``StreamOptions/closeTimeout`` at most, and the connection is
-    /// closed; with ``StreamOptions/linger`` when the client has acknowledged it. When it throws or is cancelled, the connection is aborted and ``ServerOptions/onError`` hears of it; the
-    /// server goes on.
+    /// closed. With ``StreamOptions/linger`` that is when the client has acknowledged it, and ``ServerOptions/onError`` hears
+    /// of one that does not. When the handler throws or is cancelled, the connection is aborted and ``ServerOptions/onError``
+    /// hears of it; the server goes on.
     ///
     /// Returns when the server was closed and the last handler has ended.
     ///
     /// A handler that waits for something else than its client hears that the client has gone when it next reads or
     /// writes; with ``ServerOptions/cancelsHandlers`` it is cancelled.
     ///
-    /// - Throws: ``SystemError`` if there is no descriptor left for that. `CancellationError` if the task was cancelled: then accepting has stopped, handlers have been cancelled,
-    ///   and those that had not ended after ``ServerOptions/shutdownTimeout`` have had their connections aborted.
+    /// - Throws: ``SystemError`` if there is no descriptor left for that. `CancellationError` if the task was cancelled: then
+    ///   accepting has stopped, handlers have been cancelled, and those that had not ended after
+    ///   ``ServerOptions/shutdownTimeout`` have had their connections aborted.
     ///
     /// The corresponding asyncio names are `asyncio.start_server` and `Server.serve_forever`.
     public func serve(
@@ -173,6 +175,26 @@ extension TCPServer {
         }
     }
 
+    /// Reports why a connection could not be closed after its handler.
+    ///
+    /// A client that does not take the last bytes is no fault of the handler's; but who lingers wants to know.
+    @inline(never)
+    fileprivate func reportClosing(
+        _ error: any Error,
+        _ connection: TCPConnection,
+        of worker: ServerWorker,
+        on loop: isolated EventLoop
+    ) {
+        let state = worker.bound.value(on: loop)
+        guard let linger = state.options.listener.connection.linger, linger > .zero else { return }
+        if (Task.isCancelled || loop.isEnding) && error is CancellationError { return }
+        if let onError = state.onError {
+            onError(error, connection)
+        } else {
+            loop.report(.uncaughtError(error), "closing \(connection)")
+        }
+    }
+
     @inline(never)
     fileprivate func handlerEnded(_ channel: StreamChannel, of worker: ServerWorker, on loop: isolated EventLoop) {
         worker.bound.value(on: loop).handlerEnded(channel, of: worker)
@@ -194,8 +216,13 @@ extension ServerWorker {
                 try await worker.handler(connection)
             }
             let wasCancelled = channel.handlerEnds(registration, on: loop)
-            // A peer that does not take the last bytes in time is no fault of the handler's.
-            if wasCancelled { channel.breakOff() } else { try? await channel.finish(on: loop) }
+            if wasCancelled {
+                channel.breakOff()
+            } else {
+                do { try await channel.finish(on: loop) } catch {
+                    worker.server.reportClosing(error, connection, of: worker, on: loop)
+                }
+            }
         } catch {
             _ = channel.handlerEnds(registration, on: loop)
             let isOwnLoss = channel.isOwnLoss(error)

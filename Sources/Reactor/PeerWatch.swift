@@ -42,7 +42,9 @@ package final class PeerWatch {
         channels[transport.number] = channel
         channel.made().watch = self
         switch transport.driver {
-        case .system(let stream): poll?.add(stream.descriptor, transport.number)
+        case .system(let stream):
+            guard let error = poll?.add(stream.descriptor, transport.number) else { break }
+            core.report(.uncaughtError(error), "the watch for clients that go, which does not look at one")
         case .memory(let stream): stream.watch(by: self)
         case .none: break
         }
@@ -150,12 +152,13 @@ private final class PeerPoll: HandleBox {
         throw SystemError(status: status, call: "uv_poll_start")
     }
 
-    /// Adds a connection, unless the system has no room: it is then not looked at.
+    /// Adds a connection, and returns an error if the system has no room: it is then not looked at.
     ///
     /// It leaves by being closed.
-    func add(_ descriptor: CInt, _ number: UInt64) {
-        guard phase == .open else { return }
-        _ = creactor_add_peer(set, descriptor, number)
+    func add(_ descriptor: CInt, _ number: UInt64) -> SystemError? {
+        guard phase == .open else { return nil }
+        let status = creactor_add_peer(set, descriptor, number)
+        return status < 0 ? SystemError(status: status, call: "epoll_ctl") : nil
     }
 
     fileprivate func peersHaveGone() {

@@ -92,6 +92,22 @@ extension AsyncIOTests {
             }
         }
 
+        @Test func `a server hears of a client that does not acknowledge in time`() async throws {
+            try await onNetwork(.sockets, configure: { $0.clock = VirtualClock() }) { loop in
+                let errors = Mailbox<String>(on: loop)
+                var options = Self.serverOptions
+                options.onError = { error, _ in errors.put(brief(error)) }
+                try await serving(on: loop, options) { connection in
+                    try await connection.write(noise(Self.count))
+                } while: { server in
+                    let client = Raw.tcpConnection(to: server.port, receiveBuffer: Self.buffer)
+                    defer { Raw.close(client) }
+                    let error = try await errors.take()
+                    #expect(error == "timedOut")
+                }
+            }
+        }
+
         @Test func `draining a server resets the clients that have not acknowledged in its time`() async throws {
             try await onNetwork(.sockets, configure: { $0.clock = VirtualClock() }) { loop in
                 let wrote = Latch(on: loop)

@@ -34,6 +34,8 @@ int torture_socket_pair(int *first, int *second) {
     return 0;
 }
 
+int torture_datagram_socket(void) { return PLAIN(socket)(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0); }
+
 int torture_pipe(int *reading, int *writing) {
     int ends[2];
     if (PLAIN(pipe2)(ends, O_CLOEXEC) != 0) return -1;

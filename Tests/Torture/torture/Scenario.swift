@@ -30,6 +30,9 @@ struct Scenario {
         Scenario(name: "descriptors given and taken") { findings in try await givenAndTaken(findings) },
         Scenario(name: "socket calls and a signal") { findings in try await socketCalls(findings) },
         Scenario(name: "datagrams by socket calls") { findings in try await datagramCalls(findings) },
+        Scenario(name: "closing that waits") { findings in try await lingering(findings) },
+        Scenario(name: "clients that go") { findings in try await goingClients(findings) },
+        Scenario(name: "datagram sockets taken over") { findings in try await takenDatagrams(findings) },
         Scenario(name: "several loops") { findings in try await severalLoops(findings) },
         Scenario(name: "threads and timers") { findings in try await threadsAndTimers(findings) },
     ]

@@ -44,6 +44,8 @@ int torture_terminal_pair(int *controller, int *terminal);
 int torture_socket_pair(int *first, int *second);
 int torture_pipe(int *reading, int *writing);
 int torture_bound_socket(const char *path);
+/// A datagram socket, closed by exec.
+int torture_datagram_socket(void);
 
 /// Ends the process with status 3 and a line that names `what`, unless called again within so many seconds; 0 never.
 void torture_watch(unsigned seconds, const char *what);
