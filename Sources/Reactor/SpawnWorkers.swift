@@ -104,12 +104,18 @@ final class SpawnWorker: SerialExecutor, @unchecked Sendable {
 
     /// Has the task go on on the loop, or where that sends what it cannot run.
     private func goOn(_ job: UnownedJob) {
-        let entry = ReadyEntry(job: job, .serial)
-        if core.isRunningHere {
-            core.enqueue(entry)
-        } else if !core.submit(entry) {
-            loop.executor.enqueueElsewhere(job, of: core)
+        if core.isRunningHere { core.enqueue(ReadyEntry(job: job, .serial)) } else { goOnElsewhere(job) }
+    }
+
+    /// The same for one that is not on the loop: the task may end on another thread before this returns, and this end with it.
+    @inline(never)
+    private func goOnElsewhere(_ job: UnownedJob) {
+        let held = unsafe Unmanaged.passRetained(loop)
+        let loop = unsafe held.takeUnretainedValue()
+        if unsafe !loop.core.submit(ReadyEntry(job: job, .serial)) {
+            unsafe loop.executor.enqueueElsewhere(job, of: loop.core)
         }
+        unsafe held.release()
     }
 
     private func takeJob() -> UnownedJob {

@@ -52,8 +52,10 @@ extension StreamChannel {
 
     /// Closes, and waits if something is still to be sent, or to be acknowledged.
     package func finish(on loop: isolated EventLoop) async throws {
+        // Asked before, as the end that is sent first may fail at once.
+        let lingers = !isLost && transport?.linger ?? .zero > .zero
         closeSoon()
-        if let transport, transport.writeBufferSize > 0 || transport.lingers { try await close(on: loop) }
+        if let transport, transport.writeBufferSize > 0 || lingers { try await close(on: loop) }
     }
 
     /// Closes after what was written has been sent, and does not wait.
