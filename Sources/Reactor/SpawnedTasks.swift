@@ -124,7 +124,8 @@ package final class TaskRecord: Eventual, @unchecked Sendable {
     override package var task: TaskRecord? { self }
 
     override func lendStep() -> Lent {
-        guard unsafe isShared && isUnwatched && isHere else { return .pending }
+        // Whether it is the loop comes first: elsewhere nothing may be read of who waits.
+        guard unsafe isShared && isHere && isUnwatched else { return .pending }
         let core = unsafe Unmanaged.passUnretained(loop.core)
         guard unsafe core._withUnsafeGuaranteedRef({ unsafe $0.runNext(self, UInt(bitPattern: address)) }), isDone
         else {
