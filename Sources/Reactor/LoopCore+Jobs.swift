@@ -34,10 +34,10 @@ extension LoopCore {
         }
     }
 
-    /// Resumes a task and runs it at once: as its turn has come, or as a part of the task that runs.
-    func resumeNow(_ continuation: UnsafeContinuation<Bool, Never>, _ value: Bool = false) {
+    /// Resumes a task whose turn has come, and runs it at once.
+    func resumeNow(_ continuation: UnsafeContinuation<Bool, Never>) {
         isResumingNow = true
-        unsafe resume(continuation, value)
+        unsafe resume(continuation, false)
         isResumingNow = false
         if let job = resumedJob.take() { unsafe job.runSynchronously(on: serialExecutor!) }
     }
@@ -77,16 +77,6 @@ extension LoopCore {
     /// Whether whoever has lent its step may go on as if it had been woken: nothing else is to run before.
     var isNext: Bool {
         ready.count == 0 && inner.count == 0 && !stopRequested && !inbox.hasEntries.load(ordering: .acquiring)
-    }
-
-    /// Runs a task at once that was made a moment ago, as a part of the task that runs.
-    func runLast(_ task: Task<Void, Never>) {
-        // SAFETY: a task's handle is the address of the task, which is compared.
-        let address = unsafe unsafeBitCast(task, to: UInt.self)
-        guard let entry = (collecting ? inner : ready).popLast(job: address) else { return }
-        let outer = taskOfStep
-        run(job: entry)
-        taskOfStep = outer
     }
 
     /// Resumes a task on the loop, whatever the global executor does otherwise.

@@ -134,15 +134,6 @@ final class ReadyRing {
     @inline(__always)
     var first: ReadyEntry { ReadyEntry(bits: unsafe storage[head & mask]) }
 
-    /// Takes the newest entry, if it is a job of this task's.
-    func popLast(job task: UInt) -> ReadyEntry? {
-        guard count > 0 else { return nil }
-        let last = ReadyEntry(bits: unsafe storage[(head + count - 1) & mask])
-        guard last.isJob && last.task == task else { return nil }
-        count -= 1
-        return last
-    }
-
     /// Whether a step of a task is in it.
     func contains(task: UInt) -> Bool {
         (0..<count).contains { offset in

@@ -41,6 +41,24 @@ extension AsyncIOTests {
             }
         }
 
+        /// Runs `body` with a server whose handler has written everything to a client that has read nothing.
+        private func withDeafClient(
+            _ body: @escaping @Sendable (isolated EventLoop, TCPServer, CInt) async throws -> Void
+        ) async throws {
+            try await onNetwork(.sockets, configure: { $0.clock = VirtualClock() }) { loop in
+                let wrote = Latch(on: loop)
+                try await serving(on: loop, Self.serverOptions) { connection in
+                    try await connection.write(noise(Self.count))
+                    wrote.open()
+                } while: { server in
+                    let client = Raw.tcpConnection(to: server.port, receiveBuffer: Self.buffer)
+                    defer { Raw.close(client) }
+                    try await wrote.wait()
+                    try await body(loop, server, client)
+                }
+            }
+        }
+
         @Test func `close returns when a peer that reads late has everything`() async throws {
             try await withLingering { loop, connection, peer in
                 let start = loop.now
@@ -73,22 +91,13 @@ extension AsyncIOTests {
         }
 
         @Test func `a handler lasts until its client has acknowledged what it wrote`() async throws {
-            try await onNetwork(.sockets, configure: { $0.clock = VirtualClock() }) { loop in
-                let wrote = Latch(on: loop)
-                try await serving(on: loop, Self.serverOptions) { connection in
-                    try await connection.write(noise(Self.count))
-                    wrote.open()
-                } while: { server in
-                    let client = Raw.tcpConnection(to: server.port, receiveBuffer: Self.buffer)
-                    defer { Raw.close(client) }
-                    try await wrote.wait()
-                    try await AsyncIO.sleep(for: .seconds(60))
-                    #expect(await server.connectionCount == 1)
-                    #expect(Raw.readToEnd(client) == (Self.count, 0))
-                    // Not after the limit, at which the client would have been reset.
-                    await server.drain(within: .seconds(500))
-                    #expect(await server.connectionCount == 0)
-                }
+            try await withDeafClient { loop, server, client in
+                try await AsyncIO.sleep(for: .seconds(60))
+                #expect(await server.connectionCount == 1)
+                #expect(Raw.readToEnd(client) == (Self.count, 0))
+                // Not after the limit, at which the client would have been reset.
+                await server.drain(within: .seconds(500))
+                #expect(await server.connectionCount == 0)
             }
         }
 
@@ -109,21 +118,12 @@ extension AsyncIOTests {
         }
 
         @Test func `draining a server resets the clients that have not acknowledged in its time`() async throws {
-            try await onNetwork(.sockets, configure: { $0.clock = VirtualClock() }) { loop in
-                let wrote = Latch(on: loop)
-                try await serving(on: loop, Self.serverOptions) { connection in
-                    try await connection.write(noise(Self.count))
-                    wrote.open()
-                } while: { server in
-                    let client = Raw.tcpConnection(to: server.port, receiveBuffer: Self.buffer)
-                    defer { Raw.close(client) }
-                    try await wrote.wait()
-                    let start = loop.now
-                    await server.drain(within: .seconds(5))
-                    #expect(start.duration(to: loop.now) >= .seconds(5))
-                    #expect(start.duration(to: loop.now) < .seconds(600))
-                    #expect(Raw.readToEnd(client).error == ECONNRESET)
-                }
+            try await withDeafClient { loop, server, client in
+                let start = loop.now
+                await server.drain(within: .seconds(5))
+                #expect(start.duration(to: loop.now) >= .seconds(5))
+                #expect(start.duration(to: loop.now) < .seconds(600))
+                #expect(Raw.readToEnd(client).error == ECONNRESET)
             }
         }
     }
