@@ -46,9 +46,10 @@ package class Eventual: @unchecked Sendable {
     @exclusivity(unchecked) private final var entries: [EventualEntry] = []
 
     /// Something to be completed, on the loop that runs here.
-    package init(here loop: EventLoop, _ file: StaticString, _ line: UInt) {
+    package init(here loop: consuming EventLoop, _ file: StaticString, _ line: UInt) {
         require(loop.isCurrent, "A future or a task was bound to an EventLoop that does not run here.")
-        (self.loop, self.file, self.line) = (loop, file, line)
+        self.loop = loop
+        (self.file, self.line) = (file, line)
     }
 
     deinit { if hasFailed { reportUnlessObserved("the future") } }

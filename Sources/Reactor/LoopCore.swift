@@ -101,6 +101,8 @@ final class LoopCore {
     let taskScopes = TaskScopes()
     /// Who awaits children, and how many.
     let gatherings = Gatherings()
+    /// Operations that were begun together in tasks that others had.
+    let sharedChildren = SharedChildrenList()
     /// What was spawned on the loop and has not ended.
     let spawned = SpawnedTasks()
     // SAFETY: the same object, not counted: `spawned` holds it.

@@ -311,8 +311,12 @@ public class Park {
         if isListed { core.parked.remove(self) }
         unsafe leaveScope(continuation)
         unsafe core.resume(continuation, cancelled)
+        if cancelled { hearOfCancellation() }
         return true
     }
+
+    /// Called when a wait has been cancelled, before its task goes on.
+    func hearOfCancellation() {}
 
     @inline(__always)
     private final func leaveScope(_ continuation: UnsafeContinuation<Bool, Never>) {

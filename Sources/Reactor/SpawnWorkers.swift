@@ -20,16 +20,23 @@ internal import CReactor
 // SAFETY: the loop's thread alone uses it, or the reaper's after the loop was closed.
 @safe
 @usableFromInline
-final class SpawnWorker: SerialExecutor, @unchecked Sendable {
+package final class SpawnWorker: SerialExecutor, @unchecked Sendable {
     /// Runs the body that a record keeps, and completes the record, which it takes out of the worker.
-    @usableFromInline typealias Entry = @Sendable (SpawnWorker, isolated EventLoop) async -> Void
+    @usableFromInline package typealias Entry = @Sendable (SpawnWorker, isolated EventLoop) async -> Void
 
     fileprivate let loop: EventLoop
+    // SAFETY: not counted, as the loop holds it.
+    private unowned(unsafe) let core: LoopCore
+    // SAFETY: the same object, whose references are not counted where that would be most of the work.
+    private let hotCore: Unmanaged<LoopCore>
     // An exclusivity check at run time would take longer than what it checks, and find nothing.
     // SAFETY: as said of the class; so are those that follow.
     @exclusivity(unchecked) private var task: Task<Void, Never>?
+    /// The task's address, once it has come to its place.
+    // SAFETY: as above. Not followed but by itself, where it runs.
+    @exclusivity(unchecked) private var address: UnsafeRawPointer?
     // SAFETY: as above.
-    @exclusivity(unchecked) fileprivate var priority: UInt = 0
+    @exclusivity(unchecked) private var priority: UInt = 0
     // SAFETY: as above. Set until the body begins.
     @exclusivity(unchecked) private var record: TaskRecord?
     // SAFETY: as above.
@@ -42,8 +49,15 @@ final class SpawnWorker: SerialExecutor, @unchecked Sendable {
     @exclusivity(unchecked) private var isThere = false
     // SAFETY: as above.
     @exclusivity(unchecked) private var comesBack = ComesBack.toBeMade
-    // SAFETY: as above. The next that waits; not counted, as a task that waits holds its worker.
-    @exclusivity(unchecked) fileprivate var next: Unmanaged<SpawnWorker>?
+    // SAFETY: as above. Whose the operation is that it runs, if it is one of several.
+    @exclusivity(unchecked) private var children: SharedChildren?
+    /// Which of them it is.
+    // SAFETY: as above.
+    @exclusivity(unchecked) private var child = 0
+    // SAFETY: as above. The next that waits, or runs one of the same operations; not counted, as a task holds its worker.
+    @exclusivity(unchecked) var next: Unmanaged<SpawnWorker>?
+    // SAFETY: as above.
+    @exclusivity(unchecked) var previous: Unmanaged<SpawnWorker>?
 
     /// What the task does where it runs no body.
     private enum ComesBack {
@@ -53,9 +67,11 @@ final class SpawnWorker: SerialExecutor, @unchecked Sendable {
         case toEnd
     }
 
-    private init(_ loop: EventLoop) { self.loop = loop }
-
-    private var core: LoopCore { unsafe loop.core }
+    private init(_ loop: EventLoop) {
+        self.loop = loop
+        unsafe core = unsafe loop.core
+        unsafe hotCore = Unmanaged.passUnretained(loop.core)
+    }
 
     // MARK: Beginning
 
@@ -65,13 +81,14 @@ final class SpawnWorker: SerialExecutor, @unchecked Sendable {
     static func start(_ record: consuming TaskRecord, _ entry: @escaping Entry, _ binding: LocalBinding?, now: Bool) {
         let worker = SpawnWorker(record.loop)
         worker.makeTask(inheriting: binding == nil)
-        worker.begin(record, entry, binding, now: now)
+        let job = worker.take(record, entry, binding)
+        if now { unsafe job.runSynchronously(on: worker.core.serialExecutor!) } else { worker.goOn(job) }
     }
 
     /// Makes the task, and lets it come to its place, where it waits for the first body.
     private func makeTask(inheriting: Bool) {
         let place = RestingPlace(self)
-        let core = core
+        let core = unsafe core
         core.catchingWorker = self
         core.keepingJobs {
             unsafe task =
@@ -85,25 +102,57 @@ final class SpawnWorker: SerialExecutor, @unchecked Sendable {
         unsafe comesBack = .toWait
     }
 
-    /// Gives a body to the task, which waits for one.
-    fileprivate func begin(
-        _ record: consuming TaskRecord,
-        _ entry: @escaping Entry,
-        _ binding: LocalBinding?,
-        now: Bool
-    ) {
-        unsafe record.hasBegun(task!)
+    /// Gives a body to the task, which waits for one; returns what is to run for that.
+    func take(_ record: consuming TaskRecord, _ entry: @escaping Entry, _ binding: LocalBinding?) -> UnownedJob {
+        unsafe record.hasBegun(task.unsafelyUnwrapped)
         if let binding { unsafe self.binding = binding }
         unsafe self.record = consume record
         unsafe self.entry = entry
-        if now { unsafe takeJob().runSynchronously(on: core.serialExecutor!) } else { goOn(takeJob()) }
+        return takeJob()
     }
 
+    /// One for an operation that the calling task runs with others: one that waits, or a new one.
+    @inline(__always)
+    static func forChild(_ core: LoopCore, _ loop: EventLoop, of task: UnsafeRawPointer?) -> SpawnWorker {
+        if let worker = unsafe core.hotWorkers._withUnsafeGuaranteedRef({ unsafe $0.take(.none, task) }) {
+            // SAFETY: a worker that waits is held by its task.
+            return unsafe worker.takeUnretainedValue()
+        }
+        let worker = SpawnWorker(loop)
+        worker.makeTask(inheriting: false)
+        return worker
+    }
+
+    /// Makes one that waits, which finds out where tasks keep their values.
+    static func makeSpare(_ core: LoopCore) {
+        let worker = core.withLoop { SpawnWorker($0) }
+        worker.makeTask(inheriting: false)
+        unsafe core.hotWorkers._withUnsafeGuaranteedRef { $0.add(worker) }
+    }
+
+    /// Runs an operation until it waits for the first time, or ends.
+    func begin(_ child: Int, of children: SharedChildren, _ entry: @escaping Entry) {
+        unsafe self.child = child
+        unsafe self.children = children
+        unsafe self.entry = entry
+        unsafe takeJob().runSynchronously(on: core.serialExecutor!)
+    }
+
+    /// Cancels the task, and with it what it runs.
+    func cancel() { unsafe task?.cancel() }
+
+    /// Returns when the task has ended.
+    func untilEnd() async { await unsafe task?.value }
+
+    /// Whether its task is this one.
+    func isTask(_ other: UInt) -> Bool { unsafe UInt(bitPattern: address) == other }
+
     /// Ends the task, which waits.
-    fileprivate func end() { goOn(takeJob()) }
+    func end() { goOn(takeJob()) }
 
     /// Has the task go on on the loop, or where that sends what it cannot run.
     private func goOn(_ job: UnownedJob) {
+        let core = unsafe core
         if core.isRunningHere { core.enqueue(ReadyEntry(job: job, .serial)) } else { goOnElsewhere(job) }
     }
 
@@ -128,7 +177,8 @@ final class SpawnWorker: SerialExecutor, @unchecked Sendable {
 
     /// Finds out about the task, which then waits in its place for the first time, as after a body.
     fileprivate func prepare(on loop: isolated EventLoop) async {
-        unsafe priority = creactor_current_priority()
+        unsafe address = creactor_current_task()
+        unsafe priority = creactor_current_priority(address)
         TaskLocals.findOut()
         unsafe isThere = true
     }
@@ -151,8 +201,16 @@ final class SpawnWorker: SerialExecutor, @unchecked Sendable {
     @usableFromInline
     func hasRun(_ record: TaskRecord) {
         // Whoever has bound a value asks again when it is no longer bound.
-        let stays = unsafe record.leavesTask() && hasCurrentPriority && (binding != nil || takesMore)
+        let stays = unsafe record.leavesTask(address) && mayStay
         if !stays { unsafe comesBack = .toEnd }
+    }
+
+    /// The same of an operation that is one of several.
+    @usableFromInline
+    package func hasRunChild(_ failure: (any Error)?) {
+        if unsafe creactor_is_task_cancelled(address) != 0 || !mayStay { unsafe comesBack = .toEnd }
+        guard let children = unsafe children.take() else { fault("An operation has ended that nobody has begun.") }
+        children.hasEnded(self, failure)
     }
 
     @inline(never)
@@ -163,20 +221,31 @@ final class SpawnWorker: SerialExecutor, @unchecked Sendable {
         if !takesMore { unsafe comesBack = .toEnd }
     }
 
+    /// The number of the operation that the task runs, of several, and what was given with them.
+    @usableFromInline
+    package var current: (child: Int, context: AnyObject?) { unsafe (child, children?.context) }
+
+    @inline(__always)
+    private var mayStay: Bool { unsafe hasPriority(of: address) && (binding != nil || takesMore) }
+
+    @inline(__always)
     private var takesMore: Bool {
-        let core = core
-        return unsafe core.hotWorkers._withUnsafeGuaranteedRef { $0.takesMore(core) }
+        unsafe hotCore._withUnsafeGuaranteedRef { core in
+            unsafe core.hotWorkers._withUnsafeGuaranteedRef { unsafe $0.takesMore(core, address) }
+        }
     }
 
     /// Whether a body that the calling task spawns would get the priority of this one.
     @inline(__always)
-    fileprivate var hasCurrentPriority: Bool { unsafe priority == creactor_current_priority() }
+    func hasPriority(of task: UnsafeRawPointer?) -> Bool {
+        unsafe priority == creactor_current_priority(task)
+    }
 
     // MARK: Waiting
 
     /// The task has come back, or was made.
     @usableFromInline
-    func enqueue(_ job: consuming ExecutorJob) {
+    package func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
         switch unsafe comesBack {
         case .toBeMade: keep(job)
@@ -192,7 +261,7 @@ final class SpawnWorker: SerialExecutor, @unchecked Sendable {
     func keep(_ job: UnownedJob) { unsafe self.job = job }
 
     @usableFromInline
-    func asUnownedSerialExecutor() -> UnownedSerialExecutor { unsafe UnownedSerialExecutor(ordinary: self) }
+    package func asUnownedSerialExecutor() -> UnownedSerialExecutor { unsafe UnownedSerialExecutor(ordinary: self) }
 }
 
 /// Where a worker's task is that runs no body. The steps from one body to the next are isolated to it, but run on the
@@ -226,93 +295,6 @@ private actor RestingPlace {
     }
 }
 
-/// The tasks of a loop that wait for a body, the latest first.
-// SAFETY: used on the loop's thread only, and nothing of anybody else's runs while it is changed.
-@safe
-final class SpawnWorkers {
-    /// How many are kept; each is a bit more than a kilobyte.
-    private static var most: Int { 64 }
-
-    /// Whether the loop keeps any: one does that ends its tasks.
-    var areKept = false
-    /// Whether tests want them used whatever is inherited.
-    private let ignoresTaskLocals: Bool
-    // SAFETY: as said of the class; a task that waits holds its worker.
-    @exclusivity(unchecked) private var first: Unmanaged<SpawnWorker>?
-    // SAFETY: as above.
-    @exclusivity(unchecked) private var waiting = 0
-
-    init(ignoringTaskLocals: Bool) { ignoresTaskLocals = ignoringTaskLocals }
-
-    /// How many wait.
-    var count: Int { unsafe waiting }
-
-    /// Whether the calling task may wait for more.
-    func takesMore(_ core: LoopCore) -> Bool {
-        (ignoresTaskLocals || TaskLocals.values == .none) && areKept && !core.isEnding && core.isRunningHere
-            && count < Self.most
-    }
-
-    func add(_ worker: SpawnWorker) {
-        unsafe worker.next = first
-        unsafe first = Unmanaged.passUnretained(worker)
-        unsafe waiting += 1
-    }
-
-    private func takeFirst() -> Unmanaged<SpawnWorker>? {
-        guard let worker = unsafe first else { return nil }
-        unsafe first = worker._withUnsafeGuaranteedRef { unsafe $0.next }
-        unsafe waiting -= 1
-        return unsafe worker
-    }
-
-    /// One for a body that the calling task spawns with these values, if one may run it.
-    @inline(__always)
-    fileprivate func take(_ values: TaskLocals.Values) -> Unmanaged<SpawnWorker>? {
-        guard let first = unsafe first, values != .others || ignoresTaskLocals else { return nil }
-        guard unsafe first._withUnsafeGuaranteedRef({ $0.hasCurrentPriority }) else { return nil }
-        return unsafe takeFirst()
-    }
-
-    /// Ends them all.
-    func dismiss() {
-        while let worker = unsafe takeFirst() {
-            unsafe worker._withUnsafeGuaranteedRef { $0.end() }
-        }
-    }
-}
-
-extension Spawning {
-    /// Whether a body with this isolation, spawned on the loop that runs here, may get a task that others had.
-    @usableFromInline
-    static func mayShare(_ isolation: (any Actor)?) -> Bool {
-        guard let isolation, let current = unsafe creactor_current_loop() else { return false }
-        // SAFETY: `AsyncIO.spawn` has found a loop that runs here.
-        return unsafe Unmanaged<LoopCore>.fromOpaque(current)._withUnsafeGuaranteedRef { core in
-            unsafe core.hotWorkers._withUnsafeGuaranteedRef { $0.areKept } && core.isOwn(isolation)
-        }
-    }
-
-    /// Has the body that a record keeps run by a task that others had, if one waits, or by a new one.
-    @usableFromInline
-    static func share(_ record: consuming TaskRecord, eager: Bool, _ entry: @escaping SpawnWorker.Entry) {
-        record.sharesTask()
-        // SAFETY: as above; `mayShare` was asked.
-        let current = unsafe Unmanaged<LoopCore>.fromOpaque(creactor_current_loop()!)
-        let now = unsafe eager && current._withUnsafeGuaranteedRef { $0.mayRunNow }
-        let values = TaskLocals.values
-        let worker = unsafe current._withUnsafeGuaranteedRef { core in
-            unsafe core.hotWorkers._withUnsafeGuaranteedRef { unsafe $0.take(values) }
-        }
-        guard let worker = unsafe worker else {
-            return SpawnWorker.start(record, entry, values == .carried ? TaskLocals.carried : nil, now: now)
-        }
-        // SAFETY: a worker that waits is held by its task.
-        let held = unsafe worker.takeUnretainedValue()
-        held.begin(record, entry, values == .none ? nil : TaskLocals.carried, now: now)
-    }
-}
-
 extension TaskRecord {
     /// Keeps the body, which the task takes out when it begins, where later the value is.
     @inlinable
@@ -332,27 +314,5 @@ extension TaskRecord {
         unsafe withUnsafeMutableBytes(of: &words) {
             unsafe $0.baseAddress!.assumingMemoryBound(to: Spawning.Body<Value>.self).move()
         }
-    }
-}
-
-extension LoopCore {
-    /// Whether this is the isolation of what runs on the loop: the loop's own, or that of an actor which shares it.
-    @inline(__always)
-    func isOwn(_ isolation: any Actor) -> Bool {
-        if isolations.loop == ObjectIdentifier(isolation) || isolations.main == ObjectIdentifier(isolation) {
-            return true
-        }
-        return unsafe identity(isolation.unownedExecutor) == identity(serialExecutor!)
-    }
-
-    private func identity(_ executor: UnownedSerialExecutor) -> UnsafeRawPointer? {
-        // SAFETY: an unowned executor is the pair of pointers that the C structure declares.
-        unsafe unsafeBitCast(executor, to: creactor_executor.self).identity
-    }
-
-    /// Whether the code that runs is a task's and has the loop's isolation, so that another task with that may run within it.
-    var mayRunNow: Bool {
-        // SAFETY: as above.
-        unsafe creactor_runs_on(unsafeBitCast(serialExecutor!, to: creactor_executor.self)) != 0
     }
 }

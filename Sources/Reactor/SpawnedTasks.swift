@@ -42,12 +42,23 @@ package final class TaskRecord: Eventual, @unchecked Sendable {
     @exclusivity(unchecked) fileprivate var previous: Unmanaged<TaskRecord>?
 
     /// Lists a task that is about to be made on the loop that runs here.
+    // PERF: what an `init` does with itself when it is done counts references. (spawn and await)
     @usableFromInline
-    package init(here loop: EventLoop, name: String?, _ file: StaticString, _ line: UInt) {
+    package static func make(
+        here loop: consuming EventLoop,
+        name: String?,
+        _ file: StaticString,
+        _ line: UInt
+    ) -> TaskRecord {
+        let record = TaskRecord(here: loop, name: name, file, line)
+        unsafe record.loop.core.hotSpawned._withUnsafeGuaranteedRef { $0.add(record) }
+        return record
+    }
+
+    private init(here loop: consuming EventLoop, name: String?, _ file: StaticString, _ line: UInt) {
         number = unsafe loop.core.hotSpawned._withUnsafeGuaranteedRef { $0.nextNumber() }
         self.name = name
         super.init(here: loop, file, line)
-        unsafe loop.core.hotSpawned._withUnsafeGuaranteedRef { $0.add(self) }
     }
 
     deinit { if hasFailed { reportUnlessObserved(name.map { "task \($0)" } ?? "the task") } }
@@ -65,8 +76,8 @@ package final class TaskRecord: Eventual, @unchecked Sendable {
     func sharesTask() { unsafe isShared = true }
 
     /// The task, which calls this, has done with this one; says whether it may go on with another.
-    func leavesTask() -> Bool {
-        guard creactor_is_cancelled() == 0 else {
+    func leavesTask(_ task: UnsafeRawPointer?) -> Bool {
+        guard unsafe creactor_is_task_cancelled(task) == 0 else {
             hold.store(Hold.cancelled, ordering: .relaxed)
             return false
         }

@@ -12,7 +12,7 @@ package enum Spawning {
         eager: Bool,
         _ body: @escaping AnyBody<Value>
     ) {
-        if name == nil, mayShare(body.isolation) {
+        if name == nil, let isolation = body.isolation, mayShare(isolation) {
             task.keep(Body(call: body))
             // It captures nothing, and so is nothing that would have to be allocated.
             return share(task, eager: eager) { worker, loop in

@@ -47,9 +47,13 @@ extension LoopCore {
     typealias Wait = (task: UInt?, reason: WaitReason)
 
     /// The parent of a task that waits, on this loop: whose child the main task is, is none of its business.
-    private func parent(of task: UInt) -> UInt? { task == mainTask ? nil : TaskFamily.parent(of: task) }
+    private func parent(of task: UInt) -> UInt? {
+        task == mainTask ? nil : TaskFamily.parent(of: task) ?? sharedChildren.parent(of: task)
+    }
 
-    private func isChild(_ task: UInt) -> Bool { task != mainTask && TaskFamily.isChild(task) }
+    private func isChild(_ task: UInt) -> Bool {
+        task != mainTask && (TaskFamily.isChild(task) || sharedChildren.parent(of: task) != nil)
+    }
 
     /// Takes the timers of time limits out of waits: they are told of as what their parents wait for.
     func takeTimers(_ waits: [Wait]) -> (waits: [Wait], limits: [UInt: WaitReason]) {

@@ -50,7 +50,9 @@ package enum TaskLocals {
 
     /// What the calling task has, and its children see.
     @inline(__always)
-    static var values: Values { Values(rawValue: creactor_task_locals()) ?? .others }
+    static func values(_ task: UnsafeRawPointer?) -> Values {
+        Values(rawValue: unsafe creactor_task_locals(task)) ?? .others
+    }
 
     /// How to bind what the calling task carries.
     static var carried: LocalBinding? { isCarried.load(ordering: .acquiring) ? unsafe bind() : nil }

@@ -137,20 +137,22 @@ public func gather<A: Sendable, B: Sendable, C: Sendable, D: Sendable, E: Sendab
 public func gather<Value: Sendable>(
     _ operations: [@Sendable @isolated(any) () async throws -> Value]
 ) async throws -> [Value] {
-    let results = ResultSlots<Value>(operations.count)
-    try await gather(operations, into: results, #isolation)
-    return results.all
+    let gathered = Gathered(operations)
+    try await gather(gathered, #isolation)
+    return gathered.results.all
 }
 
 /// Inlined where the type is known: what is generic asks the runtime for its types at every step.
 @inlinable
-func gather<Value: Sendable>(
-    _ operations: [@Sendable @isolated(any) () async throws -> Value],
-    into results: ResultSlots<Value>,
-    _ isolation: isolated (any Actor)?
-) async throws {
+func gather<Value: Sendable>(_ gathered: Gathered<Value>, _ isolation: isolated (any Actor)?) async throws {
+    let (operations, results) = (gathered.operations, gathered.results)
     Gathering.begins(operations.count)
     defer { Gathering.ends() }
+    if let children = SharedChildren.forMany(operations.count, isolation),
+        operations.allSatisfy({ children.takes($0.isolation) })
+    {
+        return try await children.run(gathered)
+    }
     try await withThrowingDiscardingTaskGroup { group in
         for index in operations.indices {
             let operation = operations[index]
@@ -181,7 +183,7 @@ public func gatherResults<Value: Sendable>(
 ) async throws -> [Result<Value, any Error>] {
     let results = ResultSlots<Result<Value, any Error>>(operations.count)
     let gathered = operations.enumerated().map { index, operation in
-        Erased(isNowhere: operation.isolation == nil) {
+        Erased(isolation: operation.isolation) {
             do { results.set(index, .success(try await operation())) } catch { results.set(index, .failure(error)) }
             return ()
         }
@@ -194,17 +196,17 @@ public func gatherResults<Value: Sendable>(
 /// An operation without the type of its result, to be run in the isolation of the one who gathers.
 struct Erased: Sendable {
     let run: @Sendable (isolated (any Actor)?) async throws -> any Sendable
-    /// Whether it is isolated to nothing, and so stays on a loop only if it prefers it.
-    let isNowhere: Bool
+    /// That of what it runs; what is isolated to nothing stays on a loop only if it prefers it.
+    let isolation: (any Actor)?
 
     init<Value: Sendable>(_ operation: @escaping @Sendable @isolated(any) () async throws -> Value) {
-        isNowhere = operation.isolation == nil
+        isolation = operation.isolation
         run = { (_: isolated (any Actor)?) in try await operation() }
     }
 
     /// The same, whose error is a result too.
     init<Value: Sendable>(catching operation: @escaping @Sendable @isolated(any) () async throws -> Value) {
-        isNowhere = operation.isolation == nil
+        isolation = operation.isolation
         run = { (_: isolated (any Actor)?) in
             do { return Result<Value, any Error>.success(try await operation()) } catch {
                 return Result<Value, any Error>.failure(error)
@@ -212,9 +214,20 @@ struct Erased: Sendable {
         }
     }
 
-    init(isNowhere: Bool, _ operation: @escaping @Sendable () async throws -> any Sendable) {
-        self.isNowhere = isNowhere
+    init(isolation: (any Actor)?, _ operation: @escaping @Sendable () async throws -> any Sendable) {
+        self.isolation = isolation
         run = { (_: isolated (any Actor)?) in try await operation() }
+    }
+}
+
+/// Operations of different types, and their results.
+private final class ErasedOperations: Sendable {
+    let operations: [Erased]
+    let results: ResultSlots<any Sendable>
+
+    init(_ operations: [Erased], _ results: ResultSlots<any Sendable>) {
+        self.operations = operations
+        self.results = results
     }
 }
 
@@ -222,9 +235,23 @@ func gatherAll(_ operations: [Erased], _ isolation: isolated (any Actor)?) async
     let results = ResultSlots<any Sendable>(operations.count)
     Gathering.begins(operations.count)
     defer { Gathering.ends() }
+    if let children = SharedChildren.forMany(operations.count, isolation),
+        operations.allSatisfy({ children.takes($0.isolation) })
+    {
+        children.begin(operations.count, ErasedOperations(operations, results)) { worker, loop in
+            let (child, context) = worker.current
+            let erased = context as! ErasedOperations
+            do {
+                erased.results.set(child, try await erased.operations[child].run(loop))
+                worker.hasRunChild(nil)
+            } catch { worker.hasRunChild(error) }
+        }
+        try await children.end()
+        return results.all
+    }
     try await withThrowingDiscardingTaskGroup { group in
         for (index, operation) in operations.enumerated() {
-            if operation.isNowhere, let preference = Loops.preferenceOfNowhere {
+            if operation.isolation == nil, let preference = Loops.preferenceOfNowhere {
                 group.addTask(executorPreference: preference) { results.set(index, try await operation.run(nil)) }
             } else {
                 group.addImmediateTask {

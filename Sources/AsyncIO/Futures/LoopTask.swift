@@ -134,10 +134,9 @@ public nonisolated func spawn<Value: Sendable>(
     line: UInt = #line,
     @_inheritActorContext(always) _ body: @escaping @Sendable @isolated(any) () async throws -> Value
 ) -> LoopTask<Value> {
-    let loop = Loops.here("AsyncIO.spawn", fileID, line)
-    let record = TaskRecord(here: loop, name: name, fileID, line)
+    let record = TaskRecord.make(here: Loops.here("AsyncIO.spawn", fileID, line), name: name, fileID, line)
     if let deadline = Deadline.inherited {
-        Spawning.begin(record, name, eager: eager, bounded(body, by: deadline, on: loop))
+        Spawning.begin(record, name, eager: eager, bounded(body, by: deadline, on: record.loop))
     } else {
         Spawning.begin(record, name, eager: eager, body)
     }

@@ -84,23 +84,21 @@ static inline uint64_t creactor_task_number(const void *task) {
 static inline void creactor_cancel_task(const void *task) { swift_task_cancel((void *)task); }
 
 CREACTOR_SWIFT size_t swift_task_currentPriority(void *task);
-/// The priority of the task that runs here; 0 if none does.
-static inline uintptr_t creactor_current_priority(void) {
-    void *task = swift_task_getCurrent();
-    return task ? swift_task_currentPriority(task) : 0;
+/// The priority of the task that runs here; 0 for NULL.
+static inline uintptr_t creactor_current_priority(const void *task) {
+    return task ? swift_task_currentPriority((void *)task) : 0;
 }
 CREACTOR_SWIFT _Bool swift_task_isCurrentExecutor(creactor_executor executor);
-/// Whether a task runs here, with the isolation of an executor.
-static inline int creactor_runs_on(creactor_executor executor) {
-    return swift_task_getCurrent() && swift_task_isCurrentExecutor(executor);
-}
+/// Whether the code that runs here has the isolation of an executor.
+static inline int creactor_runs_on(creactor_executor executor) { return swift_task_isCurrentExecutor(executor); }
 
 CREACTOR_SWIFT _Bool swift_task_isCancelled(void *task);
-/// Whether the task that runs here was cancelled.
-static inline int creactor_is_cancelled(void) {
-    void *task = swift_task_getCurrent();
-    return task && swift_task_isCancelled(task);
+/// Whether a task, which must not have ended, was cancelled; false for NULL.
+static inline int creactor_is_task_cancelled(const void *task) {
+    return task && swift_task_isCancelled((void *)task);
 }
+/// Whether the task that runs here was cancelled.
+static inline int creactor_is_cancelled(void) { return creactor_is_task_cancelled(swift_task_getCurrent()); }
 
 /// Where in a task its task-local values begin, in bytes: 0 if that is not known, and negative if it will not be. See
 /// TaskLocals.swift.
@@ -110,11 +108,11 @@ static inline int creactor_locals_are_unknown(void) {
 }
 /// The key of the one value that whoever uses a task again can bind for it, or NULL.
 extern const void *creactor_carried_local;
-/// The task-local values of the task that runs here: 0 if there are none, 1 if there is none but the one that is carried,
-/// 2 if there are others, or it is not known.
-static inline int creactor_task_locals(void) {
+/// The task-local values of the task that runs here, or NULL: 0 if there are none, 1 if there is none but the one that is
+/// carried, 2 if there are others, or it is not known.
+static inline int creactor_task_locals(const void *task_) {
     int place = __atomic_load_n(&creactor_locals_place, __ATOMIC_RELAXED);
-    const char *task = (const char *)swift_task_getCurrent();
+    const char *task = (const char *)task_;
     if (place <= 0 || !task) return 2;
     const uintptr_t *entry = *(const uintptr_t *const *)(const void *)(task + place);
     if (!entry) return 0;
