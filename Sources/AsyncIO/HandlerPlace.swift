@@ -32,7 +32,13 @@ struct HandlerPlace: Sendable {
         // What handlers spawn is to be as cheap as what others spawn.
         TaskLocals.carry($current) {
             guard let place = current else { return nil }
-            return { body in await $current.withValue(place) { await body() } }
+            return { loop, body in
+                await $current.withValue(place) {
+                    // Named, or else the body would begin elsewhere.
+                    _ = loop
+                    await body(loop)
+                }
+            }
         }
         return states.add(1, ordering: .relaxed).newValue
     }

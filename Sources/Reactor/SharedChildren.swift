@@ -3,7 +3,7 @@
 //
 // Ground rules:
 //   * Nobody can tell. What can be told apart is run by a group: operations with another isolation than the loop's, those
-//     of a task with task-local values or another priority, and those of a loop that keeps no tasks.
+//     of a task with task-local values of the program's, and those of a loop that keeps no tasks.
 //   * Whoever gathers is gone on only when every operation has ended, also when the loop is closed meanwhile: then by
 //     awaiting their tasks.
 //   * A failure cancels the others, and the first one counts. A cancelled task is not used again.
@@ -34,6 +34,9 @@ package final class SharedChildren: @unchecked Sendable {
     /// Who gathers.
     // SAFETY: compared, never followed.
     fileprivate let parent: UnsafeRawPointer
+    /// What the operations inherit of who gathers.
+    // SAFETY: as said of the class.
+    private let binding: LocalBinding?
     /// What the operations need to run.
     // SAFETY: as said of the class.
     @exclusivity(unchecked) private(set) var context: AnyObject?
@@ -42,8 +45,9 @@ package final class SharedChildren: @unchecked Sendable {
 
     private var core: LoopCore { unsafe loop.core }
 
-    private init(_ loop: EventLoop, _ parent: UnsafeRawPointer) {
+    private init(_ loop: EventLoop, _ parent: UnsafeRawPointer, _ binding: LocalBinding?) {
         self.loop = loop
+        self.binding = binding
         unsafe self.parent = unsafe parent
     }
 
@@ -54,10 +58,12 @@ package final class SharedChildren: @unchecked Sendable {
         // SAFETY: a loop that runs here lives.
         return unsafe Unmanaged<LoopCore>.fromOpaque(current)._withUnsafeGuaranteedRef { core in
             guard let task = unsafe creactor_current_task(), unsafe creactor_is_task_cancelled(task) == 0,
-                unsafe core.hotWorkers._withUnsafeGuaranteedRef({ unsafe $0.mayRunChildren(core, task) }),
+                let values = unsafe core.hotWorkers._withUnsafeGuaranteedRef({ unsafe $0.valuesOfChildren(core, task) }
+                ),
                 core.isOwn(isolation), core.mayRunNow
             else { return nil }
-            return core.withLoop { unsafe SharedChildren($0, task) }
+            let binding = values == .none ? nil : TaskLocals.carried
+            return core.withLoop { unsafe SharedChildren($0, task, binding) }
         }
     }
 
@@ -80,7 +86,7 @@ package final class SharedChildren: @unchecked Sendable {
             // As in a group that was cancelled: it begins, and finds that it was.
             if unsafe isCancelled { worker.cancel() }
             add(worker)
-            worker.begin(index, of: self, entry)
+            worker.begin(index, of: self, entry, binding)
         }
     }
 

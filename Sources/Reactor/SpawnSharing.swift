@@ -30,11 +30,12 @@ final class SpawnWorkers {
             && core.isRunningHere && count < Self.most
     }
 
-    /// Whether operations of the calling task may be run by tasks that others had: its own would inherit no values.
-    func mayRunChildren(_ core: LoopCore, _ task: UnsafeRawPointer?) -> Bool {
-        guard areKept && !core.isEnding else { return false }
+    /// The values that children of the calling task would inherit, if tasks that others had may run what they would.
+    func valuesOfChildren(_ core: LoopCore, _ task: UnsafeRawPointer?) -> TaskLocals.Values? {
+        guard areKept && !core.isEnding else { return nil }
         if creactor_locals_are_unknown() != 0 && core.isRunningHere { SpawnWorker.makeSpare(core) }
-        return unsafe TaskLocals.values(task) == .none || ignoresTaskLocals && TaskLocals.carried == nil
+        let values = unsafe TaskLocals.values(task)
+        return values != .others || ignoresTaskLocals ? values : nil
     }
 
     func add(_ worker: SpawnWorker) {

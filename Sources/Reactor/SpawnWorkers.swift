@@ -131,7 +131,8 @@ package final class SpawnWorker: SerialExecutor, @unchecked Sendable {
     }
 
     /// Runs an operation until it waits for the first time, or ends.
-    func begin(_ child: Int, of children: SharedChildren, _ entry: @escaping Entry) {
+    func begin(_ child: Int, of children: SharedChildren, _ entry: @escaping Entry, _ binding: LocalBinding?) {
+        if let binding { unsafe self.binding = binding }
         unsafe self.child = child
         unsafe self.children = children
         unsafe self.entry = entry
@@ -216,7 +217,7 @@ package final class SpawnWorker: SerialExecutor, @unchecked Sendable {
     @inline(never)
     fileprivate func runBound(_ entry: Entry, on loop: isolated EventLoop) async {
         guard let bound = unsafe binding else { return }
-        await bound { await entry(self, loop) }
+        await bound(loop) { loop in await entry(self, loop) }
         unsafe binding = nil
         if !takesMore { unsafe comesBack = .toEnd }
     }

@@ -7,8 +7,9 @@
 internal import CReactor
 internal import Synchronization
 
-/// Binds a value for a body, which it calls.
-package typealias LocalBinding = @Sendable (_ body: @Sendable () async -> Void) async -> Void
+/// Binds a value for a body, which it calls, on the loop.
+package typealias LocalBinding =
+    @Sendable (_ loop: isolated EventLoop, _ body: @Sendable (isolated EventLoop) async -> Void) async -> Void
 
 /// What is known of how tasks keep their task-local values.
 package enum TaskLocals {

@@ -34,6 +34,34 @@ extension AsyncIOTests {
             }
         }
 
+        @Test func `so do those of a handler`() async throws {
+            try await onNetwork(.memory) { loop in
+                let found = Recorder<Bool>()
+                try await serving(on: loop) { connection in
+                    for _ in 0..<3 {
+                        let pair = try await gather(
+                            {
+                                _ = loop
+                                return thisTask()
+                            },
+                            {
+                                _ = loop
+                                return thisTask()
+                            }
+                        )
+                        found.append(pair.0 == pair.1 && pair.0 != thisTask())
+                    }
+                    try await connection.write("!")
+                } while: { server in
+                    let client = try await server.client()
+                    let answer = try await client.text(1)
+                    #expect(answer == "!")
+                    try await client.close()
+                }
+                #expect(found.all == [true, true, true])
+            }
+        }
+
         @Test func `what an operation holds is gone when all have ended`() async throws {
             try await onLoop { _ in
                 let ends = Recorder<Int>()

@@ -25,6 +25,33 @@ extension AsyncIOTests {
             }
         }
 
+        @Test func `what a handler spawns has one task as well, and is eager where it says so`() async throws {
+            try await onNetwork(.memory) { loop in
+                let found = Recorder<Int>()
+                try await serving(on: loop) { connection in
+                    for number in 1...3 {
+                        let eager = spawn(eager: true) {
+                            _ = loop
+                            found.append(thisTask())
+                        }
+                        #expect(found.count == 2 * number - 1 && eager.isDone)
+                        let later = spawn {
+                            _ = loop
+                            found.append(thisTask())
+                        }
+                        try await later.value
+                    }
+                    try await connection.write("!")
+                } while: { server in
+                    let client = try await server.client()
+                    let answer = try await client.text(1)
+                    #expect(answer == "!")
+                    try await client.close()
+                }
+                #expect(found.count == 6 && Set(found.all).count == 1)
+            }
+        }
+
         @Test func `bodies at the same time have a task each, of which some are kept`() async throws {
             try await onLoop { _ in
                 for _ in 0..<3 {
