@@ -11,9 +11,15 @@ final class ServerWorker {
     static let mostHandlers = 64
 
     let news: Park
-    /// Connections that wait for a handler, and how many handlers there are, those to come included.
-    fileprivate(set) var accepted: [StreamChannel] = []
+    /// The connection that waits longest for a handler, and those that wait behind it.
+    // PERF: hardly ever are there several at once, and accesses to an array are checked. (churn)
+    private var first: StreamChannel?
+    private var others: [StreamChannel] = []
+    private var hasOthers = false
+    /// How many handlers there are, those to come included.
     fileprivate(set) var active = 0
+    /// The next of the workers that can take another connection.
+    fileprivate var nextRoomy: ServerWorker?
     /// What its handlers have in common, so that each of their tasks holds it all by one reference.
     let server: TCPServer
     let bound: LoopBound<ServerState>
@@ -36,8 +42,25 @@ final class ServerWorker {
         news = ExplainedPark(on: loop, .text("handlers of a TCPServer"))
     }
 
+    /// Lets a connection wait for its handler.
+    fileprivate func append(_ channel: StreamChannel) {
+        if first == nil {
+            first = channel
+        } else {
+            others.append(channel)
+            hasOthers = true
+        }
+    }
+
     /// The next connection.
-    func next() -> StreamChannel? { accepted.isEmpty ? nil : accepted.removeFirst() }
+    func next() -> StreamChannel? {
+        guard let next = first.take() else { return nil }
+        if hasOthers {
+            first = others.removeFirst()
+            hasOthers = !others.isEmpty
+        }
+        return next
+    }
 
     /// The place of a connection's handler.
     func place(of channel: StreamChannel) -> HandlerPlace {
@@ -55,8 +78,8 @@ final class ServerState {
     /// Connections that no worker has yet.
     private var accepted: [StreamChannel] = []
     private var workers: [ServerWorker] = []
-    /// Workers that can take another connection.
-    private var roomy: [ServerWorker] = []
+    /// The first of the workers that can take another connection.
+    private var roomy: ServerWorker?
     private(set) var isClosed = false
     /// Whether the handlers are to be cancelled.
     private(set) var isAborted = false
@@ -70,6 +93,8 @@ final class ServerState {
     private var drains: [ServerDrain] = []
     /// The connections whose handlers drain the server themselves, by their numbers, and how often.
     private var drainingHandlers: [UInt64: Int] = [:]
+    /// Whether there have been any: asked whenever a handler ends.
+    private var isDraining = false
     /// What is common to the server's listeners on all its loops.
     private let limit: ConnectionLimit
     private let limits: ActivityLimits
@@ -142,18 +167,23 @@ final class ServerState {
     private func makeChannel(on loop: isolated EventLoop) -> StreamChannel { StreamChannel(on: loop, onMade: accept) }
 
     private func didAccept(_ channel: StreamChannel) {
-        guard let worker = roomy.last else {
+        guard let worker = roomy else {
             accepted.append(channel)
             news.wake()
             return
         }
         give(channel, to: worker)
-        if worker.active == ServerWorker.mostHandlers { roomy.removeLast() }
+        if worker.active == ServerWorker.mostHandlers { roomy = worker.nextRoomy.take() }
         worker.news.wake()
     }
 
+    private func hasRoom(_ worker: ServerWorker) {
+        worker.nextRoomy = roomy
+        roomy = worker
+    }
+
     private func give(_ channel: StreamChannel, to worker: ServerWorker) {
-        worker.accepted.append(channel)
+        worker.append(channel)
         worker.active += 1
         active += 1
     }
@@ -259,7 +289,7 @@ final class ServerState {
         for channel in accepted.prefix(ServerWorker.mostHandlers) { give(channel, to: worker) }
         accepted.removeFirst(min(accepted.count, ServerWorker.mostHandlers))
         workers.append(worker)
-        if worker.active < ServerWorker.mostHandlers { roomy.append(worker) }
+        if worker.active < ServerWorker.mostHandlers { hasRoom(worker) }
         return worker
     }
 
@@ -268,7 +298,7 @@ final class ServerState {
         endSweeps()
         watch.take()?.close()
         workers = []
-        roomy = []
+        while let worker = roomy { roomy = worker.nextRoomy.take() }
     }
 
     /// Whether clients are accepted.
@@ -295,18 +325,19 @@ final class ServerState {
         watch?.remove(channel)
         connections.remove(channel)
         if limits.countsBytes { past.add(channel.activity) }
-        if !drainingHandlers.isEmpty { drainingHandlers[channel.number] = nil }
+        if isDraining { drainingHandlers[channel.number] = nil }
         connectionGone(of: worker)
     }
 
     /// One connection less: its handler has ended, or it was gone before one began.
     func connectionGone(of worker: ServerWorker) {
-        if worker.active == ServerWorker.mostHandlers { roomy.append(worker) }
+        if worker.active == ServerWorker.mostHandlers { hasRoom(worker) }
         worker.active -= 1
         active -= 1
         if isClosed && worker.active == 0 { worker.news.wake() }
         if active == 0 && isClosed { news.wake() }
-        endDrainsIfDone()
+        // A server that is drained is closed.
+        if isClosed { endDrainsIfDone() }
     }
 
     // MARK: Draining
@@ -323,6 +354,7 @@ final class ServerState {
             connections.all.contains(where: { $0.number == connection })
         else { return false }
         drainingHandlers[connection, default: 0] += 1
+        isDraining = true
         endDrainsIfDone()
         return true
     }

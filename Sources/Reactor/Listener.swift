@@ -48,7 +48,9 @@ public final class Listener {
     public let maxConnections: Int
 
     /// How many connections it has accepted so far.
-    public private(set) var acceptedCount: UInt64 = 0
+    public var acceptedCount: UInt64 { accepted }
+    // PERF: what a public name reads is checked for overlapping accesses at each use. (churn)
+    private var accepted: UInt64 = 0
 
     /// Whether it accepts nobody yet: clients wait until it is released.
     private var isHeld = false
@@ -60,7 +62,8 @@ public final class Listener {
     public private(set) var pauseCount: UInt64 = 0
 
     /// Whether a client waits because the limit is reached.
-    public private(set) var isPaused = false
+    public var isPaused: Bool { hasPaused }
+    private var hasPaused = false
 
     /// Whether it accepts connections, or would below the limit.
     public var isListening: Bool { backend != nil }
@@ -126,7 +129,7 @@ public final class Listener {
     public func close() {
         core.requireHere("Listener")
         unsafe makeReceiver = nil
-        isPaused = false
+        hasPaused = false
         switch backend.take() {
         case .system(let handle): handle.stop()
         case .memory(let listener): listener.stop()
@@ -196,8 +199,8 @@ public final class Listener {
     func mayAccept() -> Bool {
         if isHeld { return false }
         if (common != nil || connectionCount < maxConnections) && takePlace() { return true }
-        if !isPaused {
-            isPaused = true
+        if !hasPaused {
+            hasPaused = true
             pauseCount += 1
         }
         return false
@@ -251,11 +254,11 @@ public final class Listener {
 
     private func placeIsFree() {
         waitsForPlace = false
-        guard backend != nil, isPaused else {
+        guard backend != nil, hasPaused else {
             common?.wakeNext()
             return
         }
-        isPaused = false
+        hasPaused = false
         resume()
     }
 
@@ -272,7 +275,7 @@ public final class Listener {
     /// A connection was accepted; the driver is ready to be used.
     func didAccept(_ driver: StreamDriver, _ attach: (StreamTransport) -> Void) {
         hasPlace = false
-        acceptedCount += 1
+        accepted += 1
         core.statistics.connectionsAccepted &+= 1
         let transport = StreamTransport(core: core, .listener(self))
         transport.driver = driver
@@ -303,8 +306,8 @@ public final class Listener {
         }
         if unsafe connectionCount == 0 && !onDrained.isEmpty { reportDrained() }
         if let common { return common.giveBack() }
-        guard isPaused, connectionCount < maxConnections else { return }
-        isPaused = false
+        guard hasPaused, connectionCount < maxConnections else { return }
+        hasPaused = false
         resume()
     }
 
@@ -327,6 +330,6 @@ public final class Listener {
     }
 
     var summary: String {
-        "listener \(localAddress), \(connectionCount) of \(maxConnections) connections" + (isPaused ? ", paused" : "")
+        "listener \(localAddress), \(connectionCount) of \(maxConnections) connections" + (hasPaused ? ", paused" : "")
     }
 }

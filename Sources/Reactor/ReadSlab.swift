@@ -25,6 +25,9 @@ final class ReadSlab {
     // SAFETY: `current`, not counted.
     private var lent: Unmanaged<ByteStorage>
     private var retired: [ByteStorage] = []
+    /// How many slabs are pinned by slices besides the current one.
+    // PERF: asked in place of the array, accesses to which are checked. (churn)
+    private(set) var retiredCount = 0
     /// A slab that was retired and that nobody holds any more.
     private var spare: ByteStorage?
 
@@ -40,9 +43,6 @@ final class ReadSlab {
         unsafe lent = Unmanaged.passUnretained(current)
         unsafe room = Self.firstRoom(of: current)
     }
-
-    /// How many slabs are pinned by slices besides the current one.
-    var retiredCount: Int { retired.count }
 
     /// What was read into the room, as a slice or a copy.
     func bytes(_ count: Int) -> Bytes {
@@ -81,7 +81,7 @@ final class ReadSlab {
     }
 
     private func mustCopy(_ count: Int) -> Bool {
-        isShared && (count < Self.largeRead || retired.count == Self.maximumRetired)
+        isShared && (count < Self.largeRead || retiredCount == Self.maximumRetired)
     }
 
     @inline(never)
@@ -91,7 +91,7 @@ final class ReadSlab {
             return
         }
         let copied = mustCopy(count)
-        if !retired.isEmpty { sortOutRetired() }
+        if retiredCount > 0 { sortOutRetired() }
         if !copied {
             let used = unsafe current.memory.distance(to: room.baseAddress!) + count
             unsafe room = UnsafeMutableRawBufferPointer(start: current.memory + used, count: Self.capacity - used)
@@ -104,6 +104,7 @@ final class ReadSlab {
     private func sortOutRetired() {
         for index in retired.indices.reversed() where isKnownUniquelyReferenced(&retired[index]) {
             let free = retired.remove(at: index)
+            retiredCount -= 1
             if spare == nil { spare = free }
         }
     }
@@ -111,8 +112,9 @@ final class ReadSlab {
     /// Replaces a slab that is full of slices that are alive, by one that has become free or by a new one.
     private func retire() {
         // With every slab pinned only a first slice is handed over, and that leaves the least room behind it.
-        assert(retired.count < Self.maximumRetired, "a slab is full although its reads are copied")
+        assert(retiredCount < Self.maximumRetired, "a slab is full although its reads are copied")
         retired.append(current)
+        retiredCount += 1
         current = spare.take() ?? ByteStorage.make(capacity: Self.capacity)
         startOver()
     }
