@@ -86,8 +86,15 @@ extension LoopCore {
     /// The loop that runs on this thread.
     @inline(__always)
     static var current: LoopCore? {
-        guard let current = unsafe creactor_current_loop(), UInt(bitPattern: current) & 1 == 0 else { return nil }
+        guard let current = unsafe currentAddress else { return nil }
         // SAFETY: what is set is the address of a core that runs or closes on this thread, or the reaper's odd one.
         return unsafe Unmanaged<LoopCore>.fromOpaque(current).takeUnretainedValue()
+    }
+
+    /// Its address.
+    @inline(__always)
+    static var currentAddress: UnsafeRawPointer? {
+        guard let current = unsafe creactor_current_loop(), UInt(bitPattern: current) & 1 == 0 else { return nil }
+        return unsafe current
     }
 }

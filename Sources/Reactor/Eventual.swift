@@ -46,8 +46,13 @@ package class Eventual: @unchecked Sendable {
     @exclusivity(unchecked) private final var entries: [EventualEntry] = []
 
     /// Something to be completed, on the loop that runs here.
-    package init(here loop: consuming EventLoop, _ file: StaticString, _ line: UInt) {
+    package convenience init(here loop: consuming EventLoop, _ file: StaticString, _ line: UInt) {
         require(loop.isCurrent, "A future or a task was bound to an EventLoop that does not run here.")
+        self.init(on: loop, file, line)
+    }
+
+    /// The same for who knows that the loop runs here.
+    init(on loop: consuming EventLoop, _ file: StaticString, _ line: UInt) {
         self.loop = loop
         (self.file, self.line) = (file, line)
     }

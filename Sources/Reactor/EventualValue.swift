@@ -15,14 +15,21 @@ extension Eventual {
     @inlinable
     package final func succeed<Value: Sendable>(_ value: Value) -> Bool {
         guard begin() else { return false }
+        store(value)
+        endsWithValue()
+        return true
+    }
+
+    /// Keeps the value, by who has the right to set the result.
+    @inlinable
+    @inline(__always)
+    final func store<Value: Sendable>(_ value: Value) {
         if Self.fits(Value.self) {
             // SAFETY: it fits, and is nothing but bytes.
             unsafe withUnsafeMutableBytes(of: &words) { unsafe $0.storeBytes(of: value, as: Value.self) }
         } else {
             unsafe box = ValueBox(value)
         }
-        endsWithValue()
-        return true
     }
 
     /// The value, or nil as long as there is no result.

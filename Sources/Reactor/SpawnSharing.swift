@@ -94,7 +94,7 @@ extension Spawning {
             return SpawnWorker.start(record, entry, values == .carried ? TaskLocals.carried : nil, now: now)
         }
         // SAFETY: a worker that waits is held by its task.
-        let passed = unsafe Unmanaged.passRetained(record)
+        let passed = unsafe Unmanaged.passRetained(consume record)
         let job = unsafe worker._withUnsafeGuaranteedRef {
             unsafe $0.take(passed.takeRetainedValue(), entry, values == .none ? nil : TaskLocals.carried)
         }

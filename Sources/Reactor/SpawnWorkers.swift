@@ -104,7 +104,7 @@ package final class SpawnWorker: SerialExecutor, @unchecked Sendable {
 
     /// Gives a body to the task, which waits for one; returns what is to run for that.
     func take(_ record: consuming TaskRecord, _ entry: @escaping Entry, _ binding: LocalBinding?) -> UnownedJob {
-        unsafe record.hasBegun(task.unsafelyUnwrapped)
+        unsafe record.hasBegun(task.unsafelyUnwrapped, at: address)
         if let binding { unsafe self.binding = binding }
         unsafe self.record = consume record
         unsafe self.entry = entry

@@ -41,35 +41,51 @@ package final class TaskRecord: Eventual, @unchecked Sendable {
     // SAFETY: as above. The one before holds this one, and names itself here as long as it does.
     @exclusivity(unchecked) fileprivate var previous: Unmanaged<TaskRecord>?
 
-    /// Lists a task that is about to be made on the loop that runs here.
+    /// Lists a task that is about to be made on the loop that runs here; nil if none does.
     // PERF: what an `init` does with itself when it is done counts references. (spawn and await)
     @usableFromInline
-    package static func make(
-        here loop: consuming EventLoop,
-        name: String?,
+    package static func make(name: String?, _ file: StaticString, _ line: UInt) -> TaskRecord? {
+        guard let current = unsafe LoopCore.currentAddress else { return nil }
+        // SAFETY: the address of a core that runs here, and so lives.
+        return unsafe Unmanaged<LoopCore>.fromOpaque(current)._withUnsafeGuaranteedRef { core in
+            unsafe core.hotSpawned._withUnsafeGuaranteedRef { spawned in
+                let record = TaskRecord(spawned.nextNumber(), name, on: core.withLoop { $0 }, file, line)
+                spawned.add(record)
+                return record
+            }
+        }
+    }
+
+    private init(
+        _ number: UInt64,
+        _ name: String?,
+        on loop: consuming EventLoop,
         _ file: StaticString,
         _ line: UInt
-    ) -> TaskRecord {
-        let record = TaskRecord(here: loop, name: name, file, line)
-        unsafe record.loop.core.hotSpawned._withUnsafeGuaranteedRef { $0.add(record) }
-        return record
-    }
-
-    private init(here loop: consuming EventLoop, name: String?, _ file: StaticString, _ line: UInt) {
-        number = unsafe loop.core.hotSpawned._withUnsafeGuaranteedRef { $0.nextNumber() }
+    ) {
+        self.number = number
         self.name = name
-        super.init(here: loop, file, line)
+        super.init(on: loop, file, line)
     }
 
-    deinit { if hasFailed { reportUnlessObserved(name.map { "task \($0)" } ?? "the task") } }
+    deinit { if hasFailed { reportUnlessObserved() } }
+
+    @inline(never)
+    private func reportUnlessObserved() { reportUnlessObserved(name.map { "task \($0)" } ?? "the task") }
 
     /// The task was made, and may even have ended.
     @usableFromInline
     func hasBegun(_ task: Task<Void, Never>) {
-        unsafe handle = task
         // SAFETY: a task's handle is the address of the task.
-        unsafe address = unsafe unsafeBitCast(task, to: UnsafeRawPointer.self)
-        if unsafe loop.core.hotSpawned._withUnsafeGuaranteedRef({ $0.isEnding }) { task.cancel() }
+        unsafe hasBegun(task, at: unsafeBitCast(task, to: UnsafeRawPointer.self))
+    }
+
+    /// The same with the task's address.
+    @inline(__always)
+    func hasBegun(_ task: consuming Task<Void, Never>, at address: UnsafeRawPointer?) {
+        unsafe handle = consume task
+        unsafe self.address = address
+        if unsafe loop.core.hotSpawned._withUnsafeGuaranteedRef({ $0.isEnding }) { unsafe handle?.cancel() }
     }
 
     /// The task may be another's before and after.

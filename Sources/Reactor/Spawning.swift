@@ -18,7 +18,7 @@ package enum Spawning {
             return share(task, eager: eager) { worker, loop in
                 _ = loop
                 let task = worker.takeRecord()
-                do { task.succeed(try await task.takeBody(of: Value.self).call()) } catch { task.fail(error) }
+                do { task.ends(with: try await task.takeBody(of: Value.self).call()) } catch { task.fail(error) }
                 worker.hasRun(task)
             }
         }
@@ -48,7 +48,7 @@ package enum Spawning {
         // The task's own closure does nothing else on the loop: it would go through the ring once more for that.
         let complete: @Sendable (isolated EventLoop) async -> Void = { _ in
             if eager { task.begins() }
-            do { task.succeed(try await body()) } catch { task.fail(error) }
+            do { task.ends(with: try await body()) } catch { task.fail(error) }
         }
         let preference = task.preference
         if eager {
@@ -69,12 +69,12 @@ package enum Spawning {
             return Task.immediate(name: name) {
                 _ = isolation
                 task.begins()
-                do { task.succeed(try await body()) } catch { task.fail(error) }
+                do { task.ends(with: try await body()) } catch { task.fail(error) }
             }
         }
         return Task(name: name) {
             _ = isolation
-            do { task.succeed(try await body()) } catch { task.fail(error) }
+            do { task.ends(with: try await body()) } catch { task.fail(error) }
         }
     }
 
@@ -132,4 +132,12 @@ extension TaskRecord {
     /// Where a body runs that is isolated to nothing.
     @usableFromInline
     var preference: any TaskExecutor { loop.taskExecutor }
+
+    /// The body has returned; nothing but the body's end sets a task's result.
+    @inlinable
+    @inline(__always)
+    func ends<Value: Sendable>(with value: Value) {
+        store(value)
+        endsWithValue()
+    }
 }

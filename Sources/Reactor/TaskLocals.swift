@@ -12,6 +12,7 @@ package typealias LocalBinding =
     @Sendable (_ loop: isolated EventLoop, _ body: @Sendable (isolated EventLoop) async -> Void) async -> Void
 
 /// What is known of how tasks keep their task-local values.
+@usableFromInline
 package enum TaskLocals {
     /// The values of a task.
     enum Values: CInt {
@@ -53,6 +54,13 @@ package enum TaskLocals {
     @inline(__always)
     static func values(_ task: UnsafeRawPointer?) -> Values {
         Values(rawValue: unsafe creactor_task_locals(task)) ?? .others
+    }
+
+    /// Whether the calling code may have any; false only if it is a task that has none.
+    @usableFromInline
+    package static var mayBeSet: Bool {
+        guard let task = unsafe creactor_current_task() else { return true }
+        return unsafe values(task) != .none
     }
 
     /// How to bind what the calling task carries.

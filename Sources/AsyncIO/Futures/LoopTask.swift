@@ -134,8 +134,8 @@ public nonisolated func spawn<Value: Sendable>(
     line: UInt = #line,
     @_inheritActorContext(always) _ body: @escaping @Sendable @isolated(any) () async throws -> Value
 ) -> LoopTask<Value> {
-    let record = TaskRecord.make(here: Loops.here("AsyncIO.spawn", fileID, line), name: name, fileID, line)
-    if let deadline = Deadline.inherited {
+    guard let record = TaskRecord.make(name: name, fileID, line) else { Loops.isMissing("AsyncIO.spawn", fileID, line) }
+    if TaskLocals.mayBeSet, let deadline = Deadline.inherited {
         Spawning.begin(record, name, eager: eager, bounded(body, by: deadline, on: record.loop))
     } else {
         Spawning.begin(record, name, eager: eager, body)
@@ -165,8 +165,15 @@ enum Loops {
     /// The loop that runs here, or a sentence that says what to do.
     @usableFromInline
     static func here(_ what: String, _ file: StaticString = #fileID, _ line: UInt = #line) -> EventLoop {
-        guard let loop = EventLoop.current else { fatalError(mistake(what), file: file, line: line) }
+        guard let loop = EventLoop.current else { isMissing(what, file, line) }
         return loop
+    }
+
+    /// Traps with that sentence.
+    @usableFromInline
+    @inline(never)
+    static func isMissing(_ what: String, _ file: StaticString = #fileID, _ line: UInt = #line) -> Never {
+        fatalError(mistake(what), file: file, line: line)
     }
 
     /// Runs an operation with its own isolation; on `loop`, if it is isolated to nothing.
