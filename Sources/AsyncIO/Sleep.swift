@@ -24,4 +24,5 @@ public func sleep(until deadline: LoopInstant) async throws { try await LoopWait
 /// cancellation.
 ///
 /// The corresponding asyncio name is `asyncio.sleep(0)`.
+@inlinable
 public func yield() async { await LoopWait.turn() }

@@ -3,6 +3,7 @@
 internal import CReactor
 
 /// Waiting on the loop of this thread.
+@usableFromInline
 package enum LoopWait {
     /// Waits until the loop's clock has reached an instant; without a loop, by Swift's clock for as long.
     ///
@@ -40,7 +41,39 @@ package enum LoopWait {
     }
 
     /// Lets everything run that is ready, and then goes on.
+    @inlinable
     package static func turn() async {
+        guard Isolation.exists(#isolation), isPossible else { return await turnOtherwise() }
+        // Not resumed here and now: a continuation that is resumed before it suspends does not suspend.
+        #if compiler(>=6.2) && compiler(<6.5)
+        // Without steps to the caller's isolation before and after.
+        _ = unsafe await _unsafeInheritExecutor_withUnsafeContinuation { unsafe goOnNext($0) }
+        #else
+        _ = unsafe await withUnsafeContinuation { unsafe goOnNext($0) }
+        #endif
+    }
+
+    /// Whether a loop runs here that takes waits.
+    @usableFromInline
+    static var isPossible: Bool {
+        guard let current = unsafe LoopCore.currentAddress else { return false }
+        // SAFETY: the address of a core that runs here, and so lives.
+        return unsafe Unmanaged<LoopCore>.fromOpaque(current)._withUnsafeGuaranteedRef { $0.acceptsWaits }
+    }
+
+    /// Lets the task go on in the next batch.
+    @usableFromInline
+    static func goOnNext(_ continuation: UnsafeContinuation<Bool, Never>) {
+        guard let current = unsafe LoopCore.currentAddress else { fault("A turn was waited for where no loop runs.") }
+        // SAFETY: as above.
+        unsafe Unmanaged<LoopCore>.fromOpaque(current)._withUnsafeGuaranteedRef {
+            unsafe $0.enqueue(ReadyEntry(turn: continuation))
+        }
+    }
+
+    /// The same for code that is isolated to nothing, and without a loop.
+    @usableFromInline
+    static func turnOtherwise() async {
         guard let loop = EventLoop.current else { return await Task.yield() }
         await loop.turn()
     }
