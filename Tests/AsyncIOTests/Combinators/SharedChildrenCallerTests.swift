@@ -1,0 +1,123 @@
+// Operations that are gathered run in tasks that others had, and take after whoever gathers all the same: they hear of its
+// cancellation within the step that cancels, and keep the executor that it prefers.
+
+import AsyncIO
+import AsyncIOTesting
+import Dispatch
+import Testing
+
+extension AsyncIOTests {
+    @Suite(.timeLimit(.minutes(1))) struct SharedChildrenCallerTests {
+        @Test(arguments: Gatherer.allCases)
+        fileprivate func `one that cancels whoever gathers hears of it at once, and so do those before it`(
+            gatherer: Gatherer
+        ) async throws {
+            try await onLoop { loop in
+                let found = Recorder<Bool>()
+                let arrival = Promise<Int>()
+                let cancel = Recorder<@Sendable () -> Void>()
+                let waits = inheriting {
+                    _ = loop
+                    // Cancelled before it is completed.
+                    found.append(await isCancelled { try await arrival.future.value })
+                }
+                let cancels = inheriting {
+                    _ = loop
+                    cancel.all.first?()
+                    arrival.succeed(1)
+                    found.append(Task.isCancelled)
+                }
+                let body = inheriting {
+                    _ = loop
+                    try await gather([waits, cancels])
+                }
+                try await gatherer.run(body, on: loop, cancel)
+                #expect(found.all == [true, true])
+                let next = try await gather({ Task.isCancelled }, { Task.isCancelled })
+                #expect(next == (false, false))
+            }
+        }
+
+        @Test func `operations keep the executor that whoever gathers prefers`() async throws {
+            try await onLoop { loop in
+                let preferred = CountingTaskExecutor()
+                try await withTaskExecutorPreference(preferred) {
+                    _ = loop
+                    let operation = inheriting {
+                        _ = loop
+                        return await isElsewhere()
+                    }
+                    let found = try await gather([operation, operation, operation])
+                    #expect(found == [true, true, true])
+                }
+                #expect(preferred.count >= 3)
+            }
+        }
+    }
+}
+
+/// Who gathers: tasks differ in how they hear of their cancellation.
+private enum Gatherer: String, CaseIterable, Sendable {
+    case spawned
+    case bare
+    case child
+
+    /// Runs `body`, and returns when it has ended; `cancel` gets what cancels the task.
+    func run(
+        _ body: @escaping @Sendable @isolated(any) () async throws -> Void,
+        on loop: isolated EventLoop,
+        _ cancel: Recorder<@Sendable () -> Void>
+    ) async throws {
+        switch self {
+        case .spawned:
+            let task = spawn {
+                _ = loop
+                try await body()
+            }
+            cancel.append { task.cancel() }
+            try await task.value
+        case .bare:
+            let task = Task {
+                _ = loop
+                try await body()
+            }
+            cancel.append { task.cancel() }
+            try await task.value
+        case .child:
+            let task = spawn {
+                _ = loop
+                try await withTimeout(.seconds(1_000)) {
+                    _ = loop
+                    try await body()
+                }
+            }
+            cancel.append { task.cancel() }
+            try await task.value
+        }
+    }
+}
+
+/// A task executor of the program's own, on a queue of Dispatch's.
+private final class CountingTaskExecutor: TaskExecutor {
+    private let queue = DispatchQueue(label: "counting")
+    private let jobs = Recorder<Int>()
+
+    var count: Int { jobs.count }
+
+    func enqueue(_ job: consuming ExecutorJob) {
+        jobs.append(1)
+        let job = UnownedJob(job)
+        let executor = unsafe asUnownedTaskExecutor()
+        queue.async { unsafe job.runSynchronously(on: executor) }
+    }
+}
+
+/// Whether what is isolated to nothing runs on no loop.
+@concurrent private func isElsewhere() async -> Bool { EventLoop.current == nil }
+
+/// An operation with the isolation of the place where it is written.
+private func inheriting<Value: Sendable>(
+    @_inheritActorContext(always) _ operation: @escaping @Sendable @isolated(any) () async throws -> Value
+) -> @Sendable @isolated(any) () async throws -> Value {
+    operation
+}
