@@ -38,6 +38,44 @@ extension AsyncIOTests {
             }
         }
 
+        @Test func `who hears of a cancellation may begin others within that, which hear of none`() async throws {
+            try await onLoop { loop in
+                let log = Recorder<String>()
+                let box = Recorder<LoopTask<Void>>()
+                let hears = inheriting {
+                    _ = loop
+                    await withTaskCancellationHandler {
+                        _ = loop
+                        _ = await failure { try await AsyncEvent().wait() }
+                    } onCancel: {
+                        box.all.first?.cancel()
+                        loop.assumeIsolated { loop in
+                            _ = spawn(eager: true) {
+                                _ = loop
+                                let pair = try await gather({ Task.isCancelled }, { Task.isCancelled })
+                                log.append("gathered \(pair)")
+                            }
+                            _ = spawn {
+                                _ = loop
+                                log.append("spawned \(Task.isCancelled)")
+                            }
+                        }
+                    }
+                }
+                let gatherer = spawn {
+                    _ = loop
+                    _ = try await gather([hears, hears, hears])
+                }
+                box.append(gatherer)
+                await someTurns()
+                gatherer.cancel()
+                try await gatherer.value
+                await someTurns()
+                let gathered = Array(repeating: "gathered (false, false)", count: 3)
+                #expect(log.all.sorted() == gathered + Array(repeating: "spawned false", count: 3))
+            }
+        }
+
         @Test func `operations keep the executor that whoever gathers prefers`() async throws {
             try await onLoop { loop in
                 let preferred = CountingTaskExecutor()
