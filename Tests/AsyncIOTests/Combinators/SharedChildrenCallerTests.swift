@@ -76,6 +76,43 @@ extension AsyncIOTests {
             }
         }
 
+        @Test(arguments: bothModes)
+        func `a task of a loop that is closed gathers as well`(mode: EventLoop.GlobalExecutor) async throws {
+            let found = Recorder<[Int]>()
+            try await onLoop(.virtual(mode), leaving: Recorder()) { loop in
+                Task {
+                    _ = loop
+                    _ = await failure { try await AsyncEvent().wait() }
+                    // By now the loop is closed, or it is at the next attempt.
+                    for _ in 0..<3 {
+                        for _ in 0..<2_000 { await Task.yield() }
+                        let pair = try await gather(
+                            {
+                                _ = loop
+                                return 1
+                            },
+                            {
+                                _ = loop
+                                await Task.yield()
+                                return 2
+                            }
+                        )
+                        let operation = inheriting {
+                            _ = loop
+                            return 3
+                        }
+                        found.append([pair.0, pair.1] + (try await gather([operation, operation])))
+                    }
+                }
+                await someTurns()
+            }
+            for _ in 0..<1_000_000 {
+                if found.count == 3 { break }
+                await Task.yield()
+            }
+            #expect(found.all == Array(repeating: [1, 2, 3, 3], count: 3))
+        }
+
         @Test func `operations keep the executor that whoever gathers prefers`() async throws {
             try await onLoop { loop in
                 let preferred = CountingTaskExecutor()
