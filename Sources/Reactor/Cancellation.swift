@@ -8,13 +8,15 @@
 
 internal import CReactor
 
-/// The runtime's word that a task was cancelled, for the three that listen to it.
+/// The runtime's word that a task was cancelled, for the four that listen to it.
 @safe
 enum Cancellation {
     /// Marks, in the lowest bits of an address, a channel.
     private static let channelTag: UInt = 1
     /// The same for the scope of a task.
     private static let scopeTag: UInt = 2
+    /// The same for operations that begin.
+    private static let childrenTag: UInt = 3
 
     /// Makes the runtime's word heard; the first call does it.
     static func install() { _ = installed }
@@ -23,14 +25,17 @@ enum Cancellation {
         unsafe creactor_hear_of_cancellation { context in
             // SAFETY: who listens holds itself until it stops.
             let address = unsafe UInt(bitPattern: context!)
-            let listener = unsafe UnsafeRawPointer(bitPattern: address & ~(channelTag | scopeTag))!
-            switch address & (channelTag | scopeTag) {
+            let listener = unsafe UnsafeRawPointer(bitPattern: address & ~childrenTag)!
+            switch address & childrenTag {
             case channelTag:
                 let channel = unsafe Unmanaged<StreamChannel>.fromOpaque(listener)
                 unsafe channel._withUnsafeGuaranteedRef { $0.cancelFromAnywhere() }
             case scopeTag:
                 let scope = unsafe Unmanaged<TaskScope>.fromOpaque(listener)
                 unsafe scope._withUnsafeGuaranteedRef { $0.cancelFromAnywhere() }
+            case childrenTag:
+                let children = unsafe Unmanaged<SharedChildren>.fromOpaque(listener)
+                unsafe children._withUnsafeGuaranteedRef { $0.cancelIfHere() }
             default:
                 let park = unsafe Unmanaged<Park>.fromOpaque(listener)
                 unsafe park._withUnsafeGuaranteedRef { $0.cancelFromAnywhere() }
@@ -53,6 +58,11 @@ enum Cancellation {
     /// The same for all waits of the task that have no listener of their own.
     static func listen(_ scope: TaskScope) -> UnsafeMutableRawPointer? {
         unsafe listen(Unmanaged.passUnretained(scope).toOpaque(), scopeTag)
+    }
+
+    /// The same for operations, as long as they begin.
+    static func listen(_ children: SharedChildren) -> UnsafeMutableRawPointer? {
+        unsafe listen(Unmanaged.passUnretained(children).toOpaque(), childrenTag)
     }
 
     private static func listen(_ listener: UnsafeMutableRawPointer, _ tag: UInt) -> UnsafeMutableRawPointer? {

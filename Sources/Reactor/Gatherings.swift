@@ -30,7 +30,7 @@ package enum Gathering {
     /// It awaits them no longer.
     ///
     /// Elsewhere than where it began, as within an ordinary actor, the mark stays, and is nobody's but this task's: numbers of
-    /// tasks do not come again.
+    /// tasks do not come again, and a task that is used again takes its mark away.
     package static func ends() {
         guard let core = LoopCore.current else { return }
         core.gatherings.remove(unsafe creactor_task_number(creactor_current_task()))

@@ -3,7 +3,8 @@
 //
 // Ground rules:
 //   * Nobody can tell. What can be told apart is run by a group: operations with another isolation than the loop's, those
-//     of a task with task-local values of the program's, and those of a loop that keeps no tasks.
+//     of a task with task-local values of the program's or with an executor that it prefers, and those of a loop that
+//     keeps no tasks.
 //   * Whoever gathers is gone on only when every operation has ended, also when the loop is closed meanwhile: then by
 //     awaiting their tasks.
 //   * A failure cancels the others, and the first one counts. A cancelled task is not used again.
@@ -54,13 +55,15 @@ package final class SharedChildren: @unchecked Sendable {
     /// For as many operations of the calling task, if they may be run in this way; nil if a group is to run them.
     @usableFromInline
     package static func forMany(_ count: Int, _ isolation: (any Actor)?) -> SharedChildren? {
-        guard count > 0, count <= most, let isolation, let current = unsafe creactor_current_loop() else { return nil }
-        // SAFETY: a loop that runs here lives.
+        guard count > 0, count <= most, let isolation, let current = unsafe creactor_current_loop(),
+            UInt(bitPattern: current) & 1 == 0
+        else { return nil }
+        // SAFETY: a loop that runs here lives, and the reaper's odd address, which is none, was sorted out.
         return unsafe Unmanaged<LoopCore>.fromOpaque(current)._withUnsafeGuaranteedRef { core in
             guard let task = unsafe creactor_current_task(), unsafe creactor_is_task_cancelled(task) == 0,
                 let values = unsafe core.hotWorkers._withUnsafeGuaranteedRef({ unsafe $0.valuesOfChildren(core, task) }
                 ),
-                core.isOwn(isolation), core.mayRunNow
+                core.isOwn(isolation), core.mayRunNow, creactor_prefers_executor() == 0
             else { return nil }
             let binding = values == .none ? nil : TaskLocals.carried
             return core.withLoop { unsafe SharedChildren($0, task, binding) }
@@ -80,6 +83,7 @@ package final class SharedChildren: @unchecked Sendable {
         let core = core
         unsafe self.context = context
         core.sharedChildren.add(self)
+        let (scope, registration) = unsafe listen()
         for index in 0..<count {
             let worker = unsafe SpawnWorker.forChild(core, loop, of: parent)
             if unsafe creactor_is_task_cancelled(parent) != 0 { cancel() }
@@ -88,7 +92,24 @@ package final class SharedChildren: @unchecked Sendable {
             add(worker)
             worker.begin(index, of: self, entry, binding)
         }
+        unsafe scope?._withUnsafeGuaranteedRef { unsafe $0.beginning = nil }
+        unsafe Cancellation.stop(registration)
     }
+
+    /// Has those that begin hear of it when one of them cancels the calling task, which does not wait for them yet.
+    private func listen() -> (Unmanaged<TaskScope>?, UnsafeMutableRawPointer?) {
+        guard let scope = unsafe core.taskScopes.scope(of: parent) else {
+            // SAFETY: stopped by the function that asked for it.
+            return unsafe (nil, Cancellation.listen(self))
+        }
+        unsafe scope._withUnsafeGuaranteedRef { unsafe $0.beginning = Unmanaged.passUnretained(self) }
+        return unsafe (scope, nil)
+    }
+
+    /// The calling task was cancelled while they begin; any thread.
+    ///
+    /// What another thread cancels is heard of when the next begins, or by the wait for all of them.
+    func cancelIfHere() { if core.isRunningHere { cancel() } }
 
     /// Returns when all have ended.
     ///
@@ -115,7 +136,7 @@ package final class SharedChildren: @unchecked Sendable {
     }
 
     /// Cancels those that run, and those that are yet to begin.
-    fileprivate func cancel() {
+    func cancel() {
         guard unsafe !isCancelled else { return }
         unsafe isCancelled = true
         var running: [SpawnWorker] = []

@@ -35,6 +35,8 @@ package final class SpawnWorker: SerialExecutor, @unchecked Sendable {
     /// The task's address, once it has come to its place.
     // SAFETY: as above. Not followed but by itself, where it runs.
     @exclusivity(unchecked) private var address: UnsafeRawPointer?
+    // SAFETY: as above. The task's number.
+    @exclusivity(unchecked) private var number: UInt64 = 0
     // SAFETY: as above.
     @exclusivity(unchecked) private var priority: UInt = 0
     // SAFETY: as above. Set until the body begins.
@@ -179,6 +181,7 @@ package final class SpawnWorker: SerialExecutor, @unchecked Sendable {
     /// Finds out about the task, which then waits in its place for the first time, as after a body.
     fileprivate func prepare(on loop: isolated EventLoop) async {
         unsafe address = creactor_current_task()
+        unsafe number = creactor_task_number(address)
         unsafe priority = creactor_current_priority(address)
         TaskLocals.findOut()
         unsafe isThere = true
@@ -252,6 +255,8 @@ package final class SpawnWorker: SerialExecutor, @unchecked Sendable {
         case .toBeMade: keep(job)
         case .toWait:
             keep(job)
+            // One that began here and ended elsewhere has left it, and the next body has the same task.
+            unsafe core.gatherings.remove(number)
             unsafe core.hotWorkers._withUnsafeGuaranteedRef { $0.add(self) }
         // It goes on once more, and ends.
         case .toEnd: goOn(job)

@@ -23,6 +23,9 @@ final class TaskScope: @unchecked Sendable {
     /// Where the task waits.
     // SAFETY: not counted: it leaves before its wait is over.
     @exclusivity(unchecked) var waiting: Unmanaged<Park>?
+    /// What the task is beginning, each within a step of its own.
+    // SAFETY: not counted: the task holds it, and takes it out before it does anything else.
+    @exclusivity(unchecked) var beginning: Unmanaged<SharedChildren>?
 
     private init(_ core: LoopCore, _ task: UnsafeRawPointer) {
         unsafe self.core = core
@@ -56,6 +59,7 @@ final class TaskScope: @unchecked Sendable {
 
     private func taskWasCancelled() {
         wasCancelled = true
+        unsafe beginning?._withUnsafeGuaranteedRef { $0.cancel() }
         unsafe waiting?._withUnsafeGuaranteedRef { $0.cancel() }
     }
 }

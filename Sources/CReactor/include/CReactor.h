@@ -92,6 +92,10 @@ CREACTOR_SWIFT _Bool swift_task_isCurrentExecutor(creactor_executor executor);
 /// Whether the code that runs here has the isolation of an executor.
 static inline int creactor_runs_on(creactor_executor executor) { return swift_task_isCurrentExecutor(executor); }
 
+CREACTOR_SWIFT creactor_executor swift_task_getPreferredTaskExecutor(void);
+/// Whether the task that runs here prefers a task executor, as its children then do.
+static inline int creactor_prefers_executor(void) { return swift_task_getPreferredTaskExecutor().identity != 0; }
+
 CREACTOR_SWIFT _Bool swift_task_isCancelled(void *task);
 /// Whether a task, which must not have ended, was cancelled; false for NULL.
 static inline int creactor_is_task_cancelled(const void *task) {

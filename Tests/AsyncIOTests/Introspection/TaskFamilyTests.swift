@@ -53,6 +53,28 @@ extension AsyncIOTests {
             }
         }
 
+        @Test func `nobody is said to gather what a body before it in its task did, behaviour 135`() async throws {
+            try await onLoop { loop in
+                let here = try await spawn {
+                    _ = loop
+                    return try await Wanderer().gathers(loop)
+                }.value
+                #expect(!here)
+                let next = spawn {
+                    _ = loop
+                    await withTaskGroup(of: Bool.self) { group in
+                        group.addTask {
+                            _ = loop
+                            return await isCancelled { try await nap() }
+                        }
+                    }
+                }
+                await someTurns()
+                #expect(!loop.taskTree().contains("gather"), "\(loop.taskTree())")
+                try await next.value
+            }
+        }
+
         @Test func `groups are said to await children, behaviour 135`() async throws {
             let child = "  a child task: waits for sleep until 1.0 seconds"
             try await expectTree(["#1 parent: waits for withErrorCollectingTaskGroup", child, child]) { _ in
@@ -148,6 +170,15 @@ extension AsyncIOTests {
 
 /// Waits for a second of the loop's time, which goes on only when nobody has anything to do.
 private func nap() async throws { try await AsyncIO.sleep(for: .seconds(1)) }
+
+/// An actor of the usual kind, which goes on where those end that it awaits.
+private actor Wanderer {
+    /// Gathers, and says whether it is on the loop still.
+    func gathers(_ loop: EventLoop) async throws -> Bool {
+        try await AsyncIO.gather({ await resumedByForeigner(loop) }, { await resumedByForeigner(loop) })
+        return loop.isCurrent
+    }
+}
 
 /// Proves what the tree says below its heading while a task named "parent" runs `body`, whose children nap.
 private func expectTree(
