@@ -101,6 +101,8 @@ final class LoopCore {
     let taskScopes = TaskScopes()
     /// Who awaits children, and how many.
     let gatherings = Gatherings()
+    // SAFETY: the same object, as long as this.
+    let hotGatherings: Unmanaged<Gatherings>
     /// Operations that were begun together in tasks that others had.
     let sharedChildren = SharedChildrenList()
     /// What was spawned on the loop and has not ended.
@@ -184,6 +186,7 @@ final class LoopCore {
         unsafe hotSpawned = Unmanaged.passUnretained(spawned)
         workers = SpawnWorkers(ignoringTaskLocals: configuration.testing?.ignoresTaskLocals == true)
         unsafe hotWorkers = Unmanaged.passUnretained(workers)
+        unsafe hotGatherings = Unmanaged.passUnretained(gatherings)
         timesCallbacks = configuration.slowCallbackThreshold != nil
         lendsSteps = !timesCallbacks && configuration.testing?.seed == nil
         if timesCallbacks { unsafe spawned.endedInStep = [] }

@@ -256,8 +256,10 @@ package final class SpawnWorker: SerialExecutor, @unchecked Sendable {
         case .toWait:
             keep(job)
             // One that began here and ended elsewhere has left it, and the next body has the same task.
-            unsafe core.gatherings.remove(number)
-            unsafe core.hotWorkers._withUnsafeGuaranteedRef { $0.add(self) }
+            unsafe hotCore._withUnsafeGuaranteedRef { core in
+                unsafe core.hotGatherings._withUnsafeGuaranteedRef { unsafe $0.remove(number) }
+                unsafe core.hotWorkers._withUnsafeGuaranteedRef { $0.add(self) }
+            }
         // It goes on once more, and ends.
         case .toEnd: goOn(job)
         }
