@@ -12,6 +12,9 @@ public import Reactor
 /// They begin in order, each with the isolation of the place where it is written. If one throws, the others are
 /// cancelled and awaited, and its error is thrown.
 ///
+/// An operation hears of a cancellation where it waits, and one that only asks `Task.isCancelled` hears of it too, but of one
+/// by another thread not before it has waited: the loop has to come to it.
+///
 /// - Returns: What the operations return, in their order.
 /// - Throws: The first error in time; `CancellationError` if the task was cancelled and an operation noticed.
 ///
@@ -101,6 +104,9 @@ public func gather<A: Sendable, B: Sendable, C: Sendable, D: Sendable, E: Sendab
 ///
 /// They begin in order, each with the isolation of the place where it is written. If one throws, the others are
 /// cancelled and awaited, and its error is thrown.
+///
+/// An operation hears of a cancellation where it waits, and one that only asks `Task.isCancelled` hears of it too, but of one
+/// by another thread not before it has waited: the loop has to come to it.
 ///
 /// - Returns: What the operations return, in their order.
 /// - Throws: The first error in time; `CancellationError` if the task was cancelled and an operation noticed.
