@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct AbandonedHandlerTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct AbandonedHandlerTests {
         /// A server whose handlers read two bytes, then do something else until they are told to go on or are cancelled, and
         /// then read to the end.
         private final class Scene: Sendable {

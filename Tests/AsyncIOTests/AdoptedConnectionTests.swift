@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct AdoptedConnectionTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct AdoptedConnectionTests {
         @Test func `a connected socket becomes a connection`() async throws {
             try await onNetwork(.sockets) { loop in
                 let (ours, theirs) = Raw.socketPair()

@@ -7,7 +7,7 @@ import Foundation
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct ClosingTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct ClosingTests {
         // MARK: Tasks that were spawned
 
         @Test func `they are cancelled and awaited, and clean up on the loop, behaviour 27`() async throws {

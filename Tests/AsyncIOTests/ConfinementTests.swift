@@ -7,7 +7,7 @@ import Foundation
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(2))) struct ConfinementTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(2)))) struct ConfinementTests {
         @Test(.testsProcess, arguments: Thing.allCases.map(\.rawValue))
         func `used on another loop or thread it traps, behaviour 10`(name: String) async throws {
             let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) { [name] in

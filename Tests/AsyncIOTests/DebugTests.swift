@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct DebugTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct DebugTests {
         // MARK: Slow steps
 
         @Test func `a slow step is reported with the task's name and where it was spawned, behaviour 23`()

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(2))) struct DescriptorReuseTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(2)))) struct DescriptorReuseTests {
         @Test(arguments: Driver.roomy, Seeds.few(of: 0..<3))
         func `who is cancelled while connecting touches nobody else's connection`(
             driver: Driver,

@@ -5,7 +5,7 @@ import AsyncIOTesting
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct DifferencesTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct DifferencesTests {
         @TaskLocal static var label = "none"
 
         @Test func `a handler passes the cancellation on to the task that is awaited, as asyncio does`() async throws {

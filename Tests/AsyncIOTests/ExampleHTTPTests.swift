@@ -10,7 +10,7 @@ import Testing
 @testable import examples
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct ExampleHTTPTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct ExampleHTTPTests {
         @Test(.needs("python3"))
         func `Python's own HTTP server gives its files, its errors and its redirects`() async throws {
             let folder = ScratchFolder()

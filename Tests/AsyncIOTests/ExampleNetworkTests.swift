@@ -9,7 +9,7 @@ import Testing
 @testable import examples
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct ExampleNetworkTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct ExampleNetworkTests {
         // MARK: Port scanner
 
         @Test(.needs("python3"))

@@ -6,7 +6,7 @@ import AsyncIOTesting
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct ExecutorTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct ExecutorTests {
         typealias Mode = EventLoop.GlobalExecutor
 
         // MARK: What the loop's code starts

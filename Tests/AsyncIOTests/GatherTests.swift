@@ -6,7 +6,7 @@ import AsyncIOTesting
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct GatherTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct GatherTests {
         @TaskLocal static var label = "none"
 
         // MARK: Results

@@ -9,7 +9,7 @@ import Testing
 
 #if os(Linux)
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct LingerTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct LingerTests {
         /// More than a peer keeps that does not read, and less than the kernel takes to be sent.
         private static let count = 100_000
         private static let buffer: CInt = 4_096
@@ -131,7 +131,7 @@ extension AsyncIOTests {
 #endif
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct SimulationLingerTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct SimulationLingerTests {
         /// Runs `body` with a client's connection to an echo server that it has written to while nothing came through.
         private func withHeldBytes(
             oneWay: Bool = false,

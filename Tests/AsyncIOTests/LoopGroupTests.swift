@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(2))) struct LoopGroupTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(2)))) struct LoopGroupTests {
         @Test func `a group's loops run on threads of their own, and end together`() async throws {
             let threads = Recorder<String>()
             let ends = Recorder<String>()

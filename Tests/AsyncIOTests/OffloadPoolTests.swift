@@ -7,7 +7,7 @@ import Foundation
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct OffloadPoolTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct OffloadPoolTests {
         @Test func `work runs on the threads of the pool that is named, which bear its name`() async throws {
             let pool = OffloadPool(name: "a-name-that-is-too-long", threads: 1)
             try await onLoop { _ in

@@ -7,7 +7,7 @@ import Foundation
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct OffloadShutdownTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct OffloadShutdownTests {
         @Test func `a pool that is shut down refuses work at once, and its threads end`() async throws {
             let pool = OffloadPool(threads: 2)
             // In real time, as a thread that has told its result is not idle yet, and virtual time would not wait for it.

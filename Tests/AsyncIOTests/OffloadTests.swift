@@ -7,7 +7,7 @@ import Foundation
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct OffloadTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct OffloadTests {
         private static var limit: Int { OffloadPool.shared.threadLimit }
 
         // MARK: From a loop

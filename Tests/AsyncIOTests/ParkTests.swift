@@ -6,7 +6,7 @@ import AsyncIOTesting
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct ParkTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct ParkTests {
         // MARK: Waking
 
         @Test func `a wait ends when it is woken, on the loop and not within the call`() async throws {

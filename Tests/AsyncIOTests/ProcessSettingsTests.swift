@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.testsProcess, .timeLimit(.minutes(1))) struct ProcessSettingsTests {
+    @Suite(.testsProcess, .timeLimit(.minutes(Seeds.minutes(1)))) struct ProcessSettingsTests {
         @Test func `the first loop has SIGPIPE ignored, where it would end the process`() throws {
             let end = try run("sigpipe")
             #expect(

@@ -15,7 +15,7 @@ import Darwin
 #endif
 
 extension AsyncIOTests {
-    @Suite(.testsProcess, .timeLimit(.minutes(2))) struct RunTests {
+    @Suite(.testsProcess, .timeLimit(.minutes(Seeds.minutes(2)))) struct RunTests {
         private static let clean = "closed: nothing left open"
 
         // MARK: Results

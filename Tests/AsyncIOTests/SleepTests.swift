@@ -7,7 +7,7 @@ import AsyncIOTesting
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct SleepTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct SleepTests {
         @Test func `a sleep takes exactly its time`() async throws {
             try await onLoop { loop in
                 var expected = Duration.zero

@@ -6,7 +6,7 @@ import AsyncIOTesting
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct SpawnTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct SpawnTests {
         @TaskLocal static var label = "none"
 
         @Test func `a task returns its value, to any number of times it is asked`() async throws {

@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct StandardStreamTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct StandardStreamTests {
         @Test func `a pipe is read while it goes on blocking for others, and stays open`() async throws {
             try await onNetwork(.sockets) { loop in
                 let pipe = Raw.pipe()

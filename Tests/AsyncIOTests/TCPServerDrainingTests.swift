@@ -5,7 +5,7 @@ import AsyncIO
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(2))) struct TCPServerDrainingTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(2)))) struct TCPServerDrainingTests {
         /// Where in a handler it is that the server is drained.
         enum Place: CaseIterable, Sendable {
             case handler, timeLimit, gather, child, spawnedTask

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct TerminalTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct TerminalTests {
         @Test func `a line is read when it has ended, and what is written is shown`() async throws {
             try await onNetwork(.sockets) { loop in
                 let (person, program) = Raw.terminalPair()

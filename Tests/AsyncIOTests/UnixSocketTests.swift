@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct UnixSocketTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct UnixSocketTests {
         @Test(arguments: Driver.allCases)
         func `a server serves clients at a path`(driver: Driver) async throws {
             let folder = ScratchFolder()

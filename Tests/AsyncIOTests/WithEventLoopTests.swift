@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct WithEventLoopTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct WithEventLoopTests {
         @TaskLocal static var label = "none"
 
         // MARK: withEventLoop

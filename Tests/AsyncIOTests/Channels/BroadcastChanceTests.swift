@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct BroadcastChanceTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct BroadcastChanceTests {
         /// A subscriber as it should be: all that it is to get, one list for each.
         private struct Model {
             var pending: [Int] = []

@@ -6,7 +6,7 @@ import AsyncIOTesting
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct BroadcastChannelTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct BroadcastChannelTests {
         // MARK: Who gets what
 
         @Test func `every subscriber gets what is sent after it subscribed, in order`() async throws {

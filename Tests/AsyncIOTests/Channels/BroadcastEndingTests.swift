@@ -5,7 +5,7 @@ import AsyncIOTesting
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct BroadcastEndingTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct BroadcastEndingTests {
         // MARK: Closing
 
         @Test func `closing ends subscribers after what was sent, and refuses senders`() async throws {

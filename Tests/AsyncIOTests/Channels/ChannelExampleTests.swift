@@ -6,7 +6,7 @@ import Foundation
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct ChannelExampleTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct ChannelExampleTests {
         @Test func `the examples of channels do what they say`() async throws {
             let (lines, values) = (Recorder<String>(), Recorder<Int>())
             try await onLoop { loop in

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct ChannelTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct ChannelTests {
         // MARK: Order
 
         @Test func `elements come out in the order in which they went in`() async throws {

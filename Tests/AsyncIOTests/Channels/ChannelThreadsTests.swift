@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct ChannelThreadsTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct ChannelThreadsTests {
         @Test func `a channel needs no loop`() async throws {
             let channel = Channel<Int>(capacity: 1)
             let receiver = Task.detached {

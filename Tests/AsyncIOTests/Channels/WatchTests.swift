@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct WatchTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct WatchTests {
         @Test func `changes come without those in between, and end when the watch is finished`() async throws {
             let seen = Recorder<Int>()
             try await onLoop { loop in

@@ -5,7 +5,7 @@ import AsyncIOTesting
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct AsCompletedTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct AsCompletedTests {
         @Test func `what comes are the tasks, in the order in which they end, behaviour 60`() async throws {
             // test_as_completed_same_tasks_in_as_out
             try await onLoop { loop in

@@ -6,7 +6,7 @@ import AsyncIOTesting
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct DeadlineBareTaskTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct DeadlineBareTaskTests {
         @Test func `a bare task is cancelled where it waits when the deadline that it inherited passes`() async throws {
             try await onLoop(.paced) { loop in
                 let start = loop.now

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct DeadlineChangeTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct DeadlineChangeTests {
         // MARK: Moving
 
         @Test func `it can be moved to later, and to earlier, behaviour 69`() async throws {

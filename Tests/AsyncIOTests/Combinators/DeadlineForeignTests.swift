@@ -6,7 +6,7 @@ import Synchronization
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct DeadlineForeignTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct DeadlineForeignTests {
         @Test func `a bare task on no loop is cancelled where it waits when its inherited deadline has passed`()
             async throws
         {

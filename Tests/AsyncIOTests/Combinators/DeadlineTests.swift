@@ -6,7 +6,7 @@ import AsyncIOTesting
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct DeadlineTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct DeadlineTests {
         @Test func `a body that ends in time returns its value, and the timer is gone`() async throws {
             try await onLoop(.paced) { loop in
                 let start = loop.now

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct ErrorCollectingGroupGrowthTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct ErrorCollectingGroupGrowthTests {
         // MARK: Children of children
 
         @Test func `children may add children while the group drains, behaviour 72`() async throws {

@@ -6,7 +6,7 @@ import AsyncIOTesting
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct ErrorCollectingGroupTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct ErrorCollectingGroupTests {
         @Test func `the body's value comes when all children have ended`() async throws {
             // test_taskgroup_01
             try await onLoop { loop in

@@ -8,7 +8,7 @@ import Testing
 private typealias Operation = @Sendable @isolated(any) () async throws -> Int
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct GatherResultsTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct GatherResultsTests {
         @Test func `results and errors in the order of the operations, behaviour 52`() async throws {
             // test_return_exceptions, test_result_exception_one_cancellation
             try await onLoop(.paced) { loop in

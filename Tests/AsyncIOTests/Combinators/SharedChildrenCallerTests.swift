@@ -7,7 +7,7 @@ import Dispatch
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct SharedChildrenCallerTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct SharedChildrenCallerTests {
         @Test(arguments: Gatherer.allCases)
         fileprivate func `one that cancels whoever gathers hears of it at once, and so do those before it`(
             gatherer: Gatherer

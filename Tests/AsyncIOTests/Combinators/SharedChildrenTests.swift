@@ -6,7 +6,7 @@ import AsyncIOTesting
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct SharedChildrenTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct SharedChildrenTests {
         @TaskLocal static var label = "none"
 
         @Test func `operations that end at once run in one task, and others have one each`() async throws {

@@ -5,7 +5,7 @@ import AsyncIOTesting
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct ShieldTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct ShieldTests {
         @Test func `results and errors come through, behaviour 44`() async throws {
             // test_shield_result, test_shield_exception
             try await onLoop { loop in

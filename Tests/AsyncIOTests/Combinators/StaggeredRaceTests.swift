@@ -8,7 +8,7 @@ import Testing
 private typealias Attempt = @Sendable @isolated(any) () async throws -> String
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct StaggeredRaceTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct StaggeredRaceTests {
         @Test func `one that succeeds, behaviour 77`() async throws {
             // test_one_successful
             try await onLoop(.paced) { loop in

@@ -5,7 +5,7 @@ import AsyncIOTesting
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct WaitTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct WaitTests {
         @Test func `all of them, in the given order, and nothing of what they throw, behaviour 57`() async throws {
             // test_wait, test_wait_with_exception
             try await onLoop { loop in

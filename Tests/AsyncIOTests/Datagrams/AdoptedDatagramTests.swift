@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct AdoptedDatagramTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct AdoptedDatagramTests {
         @Test func `a bound socket becomes one for tasks, and closing closes its descriptor`() async throws {
             try await onNetwork(.sockets) { _ in
                 let socket = Raw.udpSocket(bound: true)

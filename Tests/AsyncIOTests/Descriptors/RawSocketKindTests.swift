@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct RawSocketKindTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct RawSocketKindTests {
         @Test func `what does not listen accepts nobody, and says so at once`() async throws {
             try await onNetwork(.sockets) { loop in
                 let datagrams = try RawSocket(.ipv4, .datagram, on: loop)

@@ -7,7 +7,11 @@ import TestSupport
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.needs("Python 3.11 or newer", if: Reference.isAvailable), .testsOrder, .timeLimit(.minutes(2)))
+    @Suite(
+        .needs("Python 3.11 or newer", if: Reference.isAvailable),
+        .testsOrder,
+        .timeLimit(.minutes(Seeds.minutes(2)))
+    )
     struct DifferentialTests {
         @Test(arguments: DifferentialCase.all.filter { $0.difference == nil && $0.canRun })
         func `asyncio and this library tell the same`(_ program: DifferentialCase) async throws {

@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.needs("python3"), .timeLimit(.minutes(1)))
+    @Suite(.needs("python3"), .timeLimit(.minutes(Seeds.minutes(1))))
     struct BadWeatherTests {
         // MARK: Slow
 

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct ForeignToolTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct ForeignToolTests {
         // MARK: As clients
 
         @Test(.needs("python3", "socat"), arguments: SocketKind.allCases)

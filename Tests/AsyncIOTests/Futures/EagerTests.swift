@@ -5,7 +5,7 @@ import AsyncIOTesting
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct EagerTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct EagerTests {
         @TaskLocal static var label = "none"
 
         @Test func `one that need not wait has ended when the call returns, behaviours 50 and 51`() async throws {

@@ -6,7 +6,7 @@ import AsyncIOTesting
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct FutureTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct FutureTests {
         // MARK: Waiting
 
         @Test func `those who wait go on in the order in which they came, and not within the call`() async throws {

@@ -6,7 +6,7 @@ import AsyncIOTesting
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct KeepingTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct KeepingTests {
         // MARK: Values
 
         @Test func `values of every kind come out as they went in, of futures and of tasks`() async throws {

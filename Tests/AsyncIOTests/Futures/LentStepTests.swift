@@ -6,7 +6,7 @@ import AsyncIOTesting
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct LentStepTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct LentStepTests {
         @Test func `a body that ends at once is awaited without a turn`() async throws {
             try await onLoop { loop in
                 _ = try await spawn { 1 }.value

@@ -6,7 +6,7 @@ import AsyncIOTesting
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct LoopTaskTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct LoopTaskTests {
         // MARK: Awaiting itself
 
         @Test func `a task that awaits itself is told so, behaviour 38`() async throws {

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct PromiseTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct PromiseTests {
         @Test func `the first completion counts, and the others are told`() async throws {
             try await onLoop { _ in
                 let value = Promise<Int>()

@@ -6,7 +6,7 @@ import AsyncIOTesting
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct SharedTaskTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct SharedTaskTests {
         @TaskLocal static var label = "none"
 
         @Test func `bodies that follow one another run in one task`() async throws {

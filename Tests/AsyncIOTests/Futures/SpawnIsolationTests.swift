@@ -6,7 +6,7 @@ import AsyncIOTesting
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct SpawnIsolationTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct SpawnIsolationTests {
         typealias Mode = EventLoop.GlobalExecutor
 
         @Test(arguments: bothModes, [false, true])

@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct SubmittedTaskTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct SubmittedTaskTests {
         // MARK: Results
 
         @Test func `a thread starts a task on a loop and waits for its result, behaviour 37`() async throws {

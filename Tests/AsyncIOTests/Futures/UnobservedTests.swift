@@ -6,7 +6,7 @@ import AsyncIOTesting
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct UnobservedTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct UnobservedTests {
         @Test func `it is reported once, when the last reference goes, behaviour 35`() async throws {
             let issues = Recorder<LoopIssue>()
             try await onLoop(collecting: issues) { _ in

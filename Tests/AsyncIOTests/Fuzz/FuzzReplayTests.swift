@@ -9,7 +9,7 @@ import TestSupport
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1)), .testsMany) struct FuzzReplayTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1))), .testsMany) struct FuzzReplayTests {
         @Test(arguments: FuzzTarget.allCases)
         func `every input that is kept plays as its model says`(_ target: FuzzTarget) async throws {
             let inputs = try Corpus.inputs(of: target)

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct IntervalTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct IntervalTests {
         /// When ticks were due and when they came, in milliseconds, by pauses after each.
         private static func ticks(
             every period: Int,

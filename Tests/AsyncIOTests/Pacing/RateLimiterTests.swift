@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct RateLimiterTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct RateLimiterTests {
         // MARK: The rate
 
         @Test func `a burst at once, and then evenly`() async throws {

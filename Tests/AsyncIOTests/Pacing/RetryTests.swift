@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct RetryTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct RetryTests {
         /// Without chance: 100 ms, 200 ms, 400 ms and so on.
         private static let exact = RetryPolicy(jitter: 0)
 

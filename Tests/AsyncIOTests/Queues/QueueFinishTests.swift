@@ -6,7 +6,7 @@ import AsyncIOTesting
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct QueueFinishTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct QueueFinishTests {
         // MARK: Joining
 
         @Test func `join returns at once if nothing was put in, behaviour 89, test_join_empty_queue`() async throws {

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(2))) struct QueueModelTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(2)))) struct QueueModelTests {
         @Test(arguments: ["first in", "last in", "priority"])
         func `random puts, gets and cancellations lose nothing and leave nobody waiting`(kind: String) async throws {
             try await onLoop { loop in

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct QueueOrderTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct QueueOrderTests {
         @Test func `first in, first out, which is what one gets without asking`() async throws {
             for queue in [AsyncQueue<Int>(), AsyncQueue(order: .firstInFirstOut)] {
                 for item in [1, 3, 2] { try await queue.put(item) }

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct QueueReentrancyTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct QueueReentrancyTests {
         @Test(arguments: 0..<12)
         func `items that put and get as they end, under random operations`(seed: Int) async throws {
             let (made, ended) = (Recorder<Int>(), Recorder<Int>())

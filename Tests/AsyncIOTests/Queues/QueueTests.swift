@@ -6,7 +6,7 @@ import AsyncIOTesting
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct QueueTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct QueueTests {
         // MARK: Without waiting
 
         @Test func `while there is room and there are items nobody waits, and no loop is needed`() async throws {

@@ -17,6 +17,9 @@ enum Seeds {
     /// All that this run of the suite goes through; empty is the order in which callbacks became ready.
     static let all = parse(ProcessInfo.processInfo.environment["ASYNCIO_TEST_SEED"] ?? "")
 
+    /// The time limit of a test that takes so long with one seed: more with many, as it is run with each of them.
+    static func minutes(_ minutes: Int) -> Int { minutes * (1 + all.count / 50) }
+
     /// The one that this run of a test is under.
     @TaskLocal static var current: UInt64?
 

@@ -6,7 +6,7 @@ import AsyncIOTesting
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct BarrierTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct BarrierTests {
         // MARK: Filling and leaving
 
         @Test func `a barrier of one lets everybody pass at once, and needs no loop`() async throws {

@@ -6,7 +6,7 @@ import AsyncIOTesting
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct ConditionTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct ConditionTests {
         // MARK: Notifying
 
         @Test func `nothing that is true already is waited for`() async throws {

@@ -5,7 +5,7 @@ import AsyncIOTesting
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct EventTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct EventTests {
         @Test func `an event that is set is not waited for, and needs no loop`() async throws {
             let event = AsyncEvent(isSet: true)
             try await event.wait()

@@ -6,7 +6,7 @@ import AsyncIOTesting
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct LockTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct LockTests {
         // MARK: Taking and handing over
 
         @Test func `a lock that nobody holds is taken at once, and needs no loop`() async throws {

@@ -6,7 +6,7 @@ import AsyncIOTesting
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct SemaphoreTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct SemaphoreTests {
         // MARK: Taking and giving back
 
         @Test func `a permit that is free is taken at once, and needs no loop`() async throws {

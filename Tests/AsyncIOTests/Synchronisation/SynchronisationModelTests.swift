@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(2))) struct SynchronisationModelTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(2)))) struct SynchronisationModelTests {
         @Test func `a lock has one owner at a time, in the order in which they came`() async throws {
             try await onLoop { loop in
                 for seed in modelSeeds {

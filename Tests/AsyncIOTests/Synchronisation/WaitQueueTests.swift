@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct WaitQueueTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct WaitQueueTests {
         @Test func `an empty line wakes nobody`() async throws {
             let line = WaitQueue("a test")
             #expect(line.isEmpty && line.count == 0 && line.length == 0)

@@ -5,7 +5,7 @@ import AsyncIOTesting
 import Testing
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct SimulationDatagramTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct SimulationDatagramTests {
         /// The numbers of so many datagrams from one host to another, in the order in which they arrived.
         private func arrivals(_ count: Int, seed: UInt64, _ conditions: LinkConditions) async throws -> [Int] {
             try await withSimulation(seed: seed) { loop, simulation in

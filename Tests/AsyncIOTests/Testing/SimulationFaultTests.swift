@@ -27,7 +27,7 @@ private func code(_ body: () async throws -> Void) async -> SystemError.Code? {
 }
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct SimulationFaultTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct SimulationFaultTests {
         /// What becomes of a read for which there is so much time.
         private static func silence(of connection: TCPConnection, _ limit: Duration) async -> (any Error)? {
             await failure { try await withTimeout(limit) { _ = try await connection.read() } }

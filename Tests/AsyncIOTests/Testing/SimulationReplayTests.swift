@@ -68,7 +68,7 @@ private func ask(_ question: String) async throws -> String {
 }
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct SimulationReplayTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct SimulationReplayTests {
         /// The story of an example under a seed.
         private func trace(_ scenario: Scenario, _ seed: UInt64) async throws -> String {
             try await withSimulation(seed: seed, scenario.options) { loop, simulation in

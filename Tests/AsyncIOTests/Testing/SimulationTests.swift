@@ -54,7 +54,7 @@ private struct TwoAddresses: Resolver {
 }
 
 extension AsyncIOTests {
-    @Suite(.timeLimit(.minutes(1))) struct SimulationTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct SimulationTests {
         @Test func `the example of the documentation keeps what it says`() async throws {
             try await SimulationExamples.whole()
         }
