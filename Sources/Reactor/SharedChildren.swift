@@ -55,10 +55,8 @@ package final class SharedChildren: @unchecked Sendable {
     /// For as many operations of the calling task, if they may be run in this way; nil if a group is to run them.
     @usableFromInline
     package static func forMany(_ count: Int, _ isolation: (any Actor)?) -> SharedChildren? {
-        guard count > 0, count <= most, let isolation, let current = unsafe creactor_current_loop(),
-            UInt(bitPattern: current) & 1 == 0
-        else { return nil }
-        // SAFETY: a loop that runs here lives, and the reaper's odd address, which is none, was sorted out.
+        guard count > 0, count <= most, let isolation, let current = unsafe LoopCore.currentAddress else { return nil }
+        // SAFETY: a loop that runs here lives.
         return unsafe Unmanaged<LoopCore>.fromOpaque(current)._withUnsafeGuaranteedRef { core in
             guard let task = unsafe creactor_current_task(), unsafe creactor_is_task_cancelled(task) == 0,
                 let values = unsafe core.hotWorkers._withUnsafeGuaranteedRef({ unsafe $0.valuesOfChildren(core, task) }

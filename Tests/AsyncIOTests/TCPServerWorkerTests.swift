@@ -5,7 +5,7 @@ import AsyncIO
 import Testing
 
 extension AsyncIOTests {
-    @Suite struct TCPServerWorkerTests {
+    @Suite(.timeLimit(.minutes(Seeds.minutes(1)))) struct TCPServerWorkerTests {
         @Test(arguments: [64, 65, 129, 200])
         func `handlers that end in any order make room for as many others`(count: Int) async throws {
             try await onNetwork(.memory) { loop in

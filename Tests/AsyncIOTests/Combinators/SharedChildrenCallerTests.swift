@@ -144,13 +144,6 @@ private enum Gatherer: String, CaseIterable, Sendable {
         _ cancel: Recorder<@Sendable () -> Void>
     ) async throws {
         switch self {
-        case .spawned:
-            let task = spawn {
-                _ = loop
-                try await body()
-            }
-            cancel.append { task.cancel() }
-            try await task.value
         case .bare:
             let task = Task {
                 _ = loop
@@ -158,10 +151,12 @@ private enum Gatherer: String, CaseIterable, Sendable {
             }
             cancel.append { task.cancel() }
             try await task.value
-        case .child:
+        case .spawned, .child:
+            let limit: Duration? = self == .child ? .seconds(1_000) : nil
             let task = spawn {
                 _ = loop
-                try await withTimeout(.seconds(1_000)) {
+                guard let limit else { return try await body() }
+                try await withTimeout(limit) {
                     _ = loop
                     try await body()
                 }
@@ -189,10 +184,3 @@ private final class CountingTaskExecutor: TaskExecutor {
 
 /// Whether what is isolated to nothing runs on no loop.
 @concurrent private func isElsewhere() async -> Bool { EventLoop.current == nil }
-
-/// An operation with the isolation of the place where it is written.
-private func inheriting<Value: Sendable>(
-    @_inheritActorContext(always) _ operation: @escaping @Sendable @isolated(any) () async throws -> Value
-) -> @Sendable @isolated(any) () async throws -> Value {
-    operation
-}

@@ -319,7 +319,7 @@ private func operations<Value: Sendable>(
 }
 
 /// An operation with the isolation of the place where it is written.
-private func inheriting<Value: Sendable>(
+func inheriting<Value: Sendable>(
     @_inheritActorContext(always) _ operation: @escaping @Sendable @isolated(any) () async throws -> Value
 ) -> @Sendable @isolated(any) () async throws -> Value {
     operation
